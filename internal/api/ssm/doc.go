@@ -1,0 +1,3 @@
+// Package ssm is the contract of AWS Systems Manager: types, enumerations, errors and
+// the schema, generated from the pinned model facts. Nothing here has behaviour.
+package ssm
