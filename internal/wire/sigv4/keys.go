@@ -42,7 +42,6 @@ func (c *keyCache) get(secret string, s Scope) [32]byte {
 	return old
 }
 
-
 func (c *keyCache) put(k cacheKey, v [32]byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

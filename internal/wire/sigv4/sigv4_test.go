@@ -240,9 +240,13 @@ func TestWindow(t *testing.T) {
 		at     time.Duration
 		ok     bool
 	}{
-		{0, -sigv4.Window, true}, {0, -sigv4.Window - time.Second, false},
-		{0, sigv4.Window, true}, {0, sigv4.Window + time.Second, false},
-		{13, 900 * time.Second, true}, {13, 901 * time.Second, false}, {13, -sigv4.Window - time.Second, false},
+		{0, -sigv4.Window, true},
+		{0, -sigv4.Window - time.Second, false},
+		{0, sigv4.Window, true},
+		{0, sigv4.Window + time.Second, false},
+		{13, 900 * time.Second, true},
+		{13, 901 * time.Second, false},
+		{13, -sigv4.Window - time.Second, false},
 	}
 	for _, c := range cases {
 		r, body := sent(t, vectors[c.vector])
