@@ -65,6 +65,7 @@ type Step struct {
 	Outputs        []Output
 	Branch         *Branch // of aws:branch
 	Steps          []Step  // of aws:loop
+	LoopCondition  *Rule   // of aws:loop, nil when it has Iterators
 
 	// Command, from inputs.
 	FinallyStep bool

@@ -1,6 +1,9 @@
 package ssmdoc
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Kind is the JSON kind of a Node.
 type Kind int
@@ -28,6 +31,7 @@ type Node struct {
 	Value  any     // of a scalar: string, bool, int64, float64 or nil
 	Items  []*Node // of a List
 	Fields []Field // of a Map, in document order
+	Tag    string  // a YAML tag that is none of YAML's own ("!Ref"), else ""
 }
 
 // Field is one entry of a Map.
@@ -113,4 +117,15 @@ func (n *Node) Any() any {
 		return out
 	}
 	return n.Value
+}
+
+func toInt(v any) (int64, bool) {
+	switch v := v.(type) {
+	case int64:
+		return v, true
+	case string:
+		i, err := strconv.ParseInt(v, 10, 64)
+		return i, err == nil
+	}
+	return 0, false
 }
