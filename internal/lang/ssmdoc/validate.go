@@ -1,0 +1,3 @@
+package ssmdoc
+
+func (d *Document) Validate(documentType string) error { return nil }
