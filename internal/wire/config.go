@@ -85,6 +85,10 @@ func (c Call) Input() any {
 	return shape.Redact(c.model, c.op.Input, c.input)
 }
 
+// RawInput is the decoded input with all its members, nil when it was never read.
+// It must not be kept or printed.
+func (c Call) RawInput() any { return c.input }
+
 type invocationKey struct{}
 
 // WithInvocationID gives the context the SDK's id of a call, which stays the

@@ -1,0 +1,185 @@
+package db_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"testing/synctest"
+
+	"github.com/watchbill/watchbill/internal/platform/db"
+	"github.com/watchbill/watchbill/internal/platform/db/dbtest"
+)
+
+var schema = db.Migrations{Name: "t", FS: fstest.MapFS{
+	"migrate/0001_t.sql": {Data: []byte("create table t_row(\n\tid {text} primary key,\n\tn bigint not null);\ncreate index t_n on t_row(n);\n")},
+}}
+
+func count(t *testing.T, d *db.DB) (n int) {
+	t.Helper()
+	err := d.View(t.Context(), func(tx *db.Tx) error { return tx.QueryRow("select count(*) from t_row").Scan(&n) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func insert(tx *db.Tx, id string) error {
+	_, err := tx.Exec("insert into t_row(id, n) values($1, $2)", id, 1)
+	return err
+}
+
+func TestUpdateIsolatesFailures(t *testing.T) {
+	dbtest.Each(t, []db.Migrations{schema}, func(t *testing.T, d *db.DB) {
+		var wg sync.WaitGroup
+		bad := errors.New("no")
+		for i := range 100 {
+			wg.Go(func() {
+				err := d.Update(t.Context(), func(tx *db.Tx) error {
+					if err := insert(tx, fmt.Sprint(i)); err != nil {
+						return err
+					}
+					if i%2 == 0 {
+						return bad
+					}
+					return nil
+				})
+				if (i%2 == 0) != errors.Is(err, bad) {
+					t.Errorf("%d: %v", i, err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := count(t, d); n != 50 {
+			t.Fatalf("%d rows, want 50", n)
+		}
+	})
+}
+
+func TestPanicReachesItsCallerOnly(t *testing.T) {
+	dbtest.Each(t, []db.Migrations{schema}, func(t *testing.T, d *db.DB) {
+		func() {
+			defer func() {
+				if recover() != "boom" {
+					t.Error("the panic was lost")
+				}
+			}()
+			_ = d.Update(t.Context(), func(tx *db.Tx) error { _ = insert(tx, "a"); panic("boom") })
+		}()
+		if n := count(t, d); n != 0 {
+			t.Fatalf("%d rows after a panic", n)
+		}
+		if err := d.Update(t.Context(), func(tx *db.Tx) error { return insert(tx, "b") }); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestHooksAndNotifications(t *testing.T) {
+	dbtest.Each(t, []db.Migrations{schema}, func(t *testing.T, d *db.DB) {
+		d.BeforeCommit(func(tx *db.Tx) error {
+			if tx.Scope.Account == "" {
+				return errors.New("no scope")
+			}
+			return nil
+		})
+		woken, end := d.Listen("topic")
+		defer end()
+		f := func(tx *db.Tx) error { return errors.Join(insert(tx, "a"), tx.Notify("topic")) }
+		if err := d.Update(t.Context(), f); err == nil || err.Error() != "no scope" {
+			t.Fatalf("the hook did not stop the commit: %v", err)
+		}
+		if n := count(t, d); n != 0 || len(woken) != 0 {
+			t.Fatalf("%d rows, %d signals after a refusal", n, len(woken))
+		}
+		ctx := db.WithScope(t.Context(), db.Scope{Account: "1", Region: "r"})
+		if err := d.Update(ctx, f); err != nil {
+			t.Fatal(err)
+		}
+		<-woken
+	})
+}
+
+func TestViewRefusesWrites(t *testing.T) {
+	dbtest.Each(t, []db.Migrations{schema}, func(t *testing.T, d *db.DB) {
+		if err := d.View(t.Context(), func(tx *db.Tx) error { return insert(tx, "a") }); err == nil {
+			t.Fatal("a View wrote")
+		}
+	})
+}
+
+func TestCancelledCaller(t *testing.T) {
+	dbtest.Each(t, []db.Migrations{schema}, func(t *testing.T, d *db.DB) {
+		ctx, cancel := context.WithCancel(t.Context())
+		err := d.Update(ctx, func(tx *db.Tx) error { cancel(); return insert(tx, "a") })
+		if err != nil {
+			t.Fatalf("a transaction under way was interrupted: %v", err)
+		}
+		if err := d.Update(ctx, func(tx *db.Tx) error { return insert(tx, "b") }); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestMigrationsRunOnceAndMustNotChange(t *testing.T) {
+	dbtest.Each(t, []db.Migrations{schema}, func(t *testing.T, d *db.DB) {
+		if err := d.Migrate(t.Context(), []db.Migrations{schema}); err != nil {
+			t.Fatal(err)
+		}
+		changed := db.Migrations{Name: "t", FS: fstest.MapFS{"migrate/0001_t.sql": {Data: []byte("select 1;\n")}}}
+		if err := d.Migrate(t.Context(), []db.Migrations{changed}); err == nil {
+			t.Fatal("a changed migration was accepted")
+		}
+	})
+}
+
+func TestFilter(t *testing.T) {
+	f := new(db.Filter).And("a = ? or b = ?", 1, 2).In("c", []string{"x", "y"}).And("d is null")
+	if got, want := f.Where(), " where a = $1 or b = $2 and c in ($3, $4) and d is null"; got != want {
+		t.Fatalf("%q, want %q", got, want)
+	}
+	if f := new(db.Filter).In("c", nil); f.Where() != " where 1 = 0" {
+		t.Fatal(f.Where())
+	}
+}
+
+func TestClosedStore(t *testing.T) {
+	d := dbtest.SQLite(t, schema)
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Update(t.Context(), func(*db.Tx) error { return nil }); !errors.Is(err, db.ErrClosed) {
+		t.Fatal(err)
+	}
+}
+
+func TestInsideABubble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := dbtest.SQLite(t, schema)
+		if err := d.Update(t.Context(), func(tx *db.Tx) error { return insert(tx, "a") }); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		_ = d.Close()
+	})
+}
+
+func BenchmarkUpdate(b *testing.B) {
+	d := dbtest.SQLite(b, schema)
+	var n int64
+	var mu sync.Mutex
+	b.SetParallelism(32)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			mu.Lock()
+			n++
+			id := fmt.Sprint(n)
+			mu.Unlock()
+			if err := d.Update(b.Context(), func(tx *db.Tx) error { return insert(tx, id) }); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

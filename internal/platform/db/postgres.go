@@ -1,0 +1,119 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+)
+
+const (
+	postgresConns = 24
+	maxRetries    = 8
+)
+
+type postgres struct {
+	db   *DB
+	pool *sql.DB
+}
+
+func (d *DB) openPostgres(ctx, life context.Context) error {
+	pool, err := sql.Open("pgx", d.url)
+	if err != nil {
+		return fmt.Errorf("db: %w", err)
+	}
+	pool.SetMaxOpenConns(postgresConns)
+	pool.SetMaxIdleConns(postgresConns)
+	if err := pool.PingContext(ctx); err != nil {
+		return errors.Join(fmt.Errorf("db: %w", err), pool.Close())
+	}
+	d.reader = pool
+	d.engine = &postgres{db: d, pool: pool}
+	d.done.Go(func() { d.listen(life) })
+	return nil
+}
+
+// close leaves the pool to DB.Close, since readers share it.
+func (p *postgres) close() error { return nil }
+
+func (p *postgres) update(ctx context.Context, f func(*Tx) error) error {
+	for try := 0; ; try++ {
+		err := p.once(ctx, f)
+		if err == nil || try == maxRetries || !mayRetry(err) {
+			return err
+		}
+		if err := pause(ctx, try); err != nil {
+			return err
+		}
+	}
+}
+
+func (p *postgres) once(ctx context.Context, f func(*Tx) error) error {
+	stx, err := p.pool.BeginTx(context.WithoutCancel(ctx), nil)
+	if err != nil {
+		return fmt.Errorf("db: %w", err)
+	}
+	defer func() { _ = stx.Rollback() }()
+	tx, err := p.db.apply(ctx, stx, f)
+	if err != nil {
+		return err
+	}
+	if err := stx.Commit(); err != nil {
+		return fmt.Errorf("db: commit: %w", err)
+	}
+	tx.committed()
+	return nil
+}
+
+// mayRetry tells serialization failures and deadlocks from other errors.
+func mayRetry(err error) bool {
+	var pe *pgconn.PgError
+	return errors.As(err, &pe) && (pe.Code == "40001" || pe.Code == "40P01")
+}
+
+func pause(ctx context.Context, try int) error {
+	t := time.NewTimer(time.Duration(rand.Int64N(int64(time.Millisecond) << try)))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// listen passes the server's notifications on to the in-process signals, and
+// connects again when the connection breaks.
+func (d *DB) listen(ctx context.Context) {
+	for try := 0; ctx.Err() == nil; try = min(try+1, 10) {
+		if err := d.listenOnce(ctx, &try); err != nil && pause(ctx, try) != nil {
+			return
+		}
+	}
+}
+
+func (d *DB) listenOnce(ctx context.Context, try *int) error {
+	c, err := pgx.Connect(ctx, d.url)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close(context.WithoutCancel(ctx)) }()
+	if _, err := c.Exec(ctx, "listen "+notifyChannel); err != nil {
+		return err
+	}
+	*try = 0
+	d.signals.sendAll() // what was missed meanwhile
+	for {
+		n, err := c.WaitForNotification(ctx)
+		if err != nil {
+			return err
+		}
+		d.signals.send(n.Payload)
+	}
+}

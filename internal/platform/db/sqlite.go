@@ -1,0 +1,225 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+// maxGroup bounds how many transactions share one commit.
+const maxGroup = 256
+
+const sqlitePragmas = "_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)&_pragma=temp_store(MEMORY)"
+
+type sqlite struct {
+	db    *DB
+	pool  *sql.DB
+	conn  *sql.Conn
+	queue chan *request
+	gate  sync.RWMutex // held for reading while a request is handed in
+	shut  bool
+	stmts map[string]*sql.Stmt
+}
+
+// request is one Update on its way through the writer.
+type request struct {
+	ctx   context.Context
+	f     func(*Tx) error
+	tx    *Tx
+	err   error
+	panic any
+	done  chan struct{}
+}
+
+func (d *DB) openSQLite(ctx context.Context, path string) error {
+	name := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + sqlitePragmas
+	pool, err := sql.Open("sqlite", name)
+	if err != nil {
+		return fmt.Errorf("db: %w", err)
+	}
+	pool.SetMaxOpenConns(1)
+	c, err := pool.Conn(ctx)
+	if err != nil {
+		return errors.Join(fmt.Errorf("db: open %s: %w", path, err), pool.Close())
+	}
+	d.reader, err = sql.Open("sqlite", name+"&_pragma=query_only(1)")
+	if err != nil {
+		return errors.Join(fmt.Errorf("db: %w", err), pool.Close())
+	}
+	d.reader.SetMaxOpenConns(8)
+	d.reader.SetMaxIdleConns(8)
+	s := &sqlite{db: d, pool: pool, conn: c, queue: make(chan *request, maxGroup), stmts: map[string]*sql.Stmt{}}
+	d.engine = s
+	d.done.Go(s.run)
+	return nil
+}
+
+func (s *sqlite) update(ctx context.Context, f func(*Tx) error) error {
+	r := &request{ctx: ctx, f: f, done: make(chan struct{})}
+	s.gate.RLock()
+	if s.shut {
+		s.gate.RUnlock()
+		return ErrClosed
+	}
+	s.queue <- r
+	s.gate.RUnlock()
+	<-r.done
+	if r.panic != nil {
+		panic(r.panic)
+	}
+	if r.err == nil {
+		r.tx.committed()
+	}
+	return r.err
+}
+
+func (s *sqlite) close() error {
+	s.gate.Lock()
+	s.shut = true
+	close(s.queue)
+	s.gate.Unlock()
+	s.db.done.Wait()
+	return errors.Join(s.conn.Close(), s.pool.Close())
+}
+
+// run is the one writer: it takes what waits and commits it together.
+func (s *sqlite) run() {
+	for r := range s.queue {
+		group := s.gather(r)
+		s.commit(group)
+		for _, r := range group {
+			close(r.done)
+		}
+	}
+}
+
+func (s *sqlite) gather(first *request) []*request {
+	group := []*request{first}
+	for len(group) < maxGroup {
+		select {
+		case r, ok := <-s.queue:
+			if !ok {
+				return group
+			}
+			group = append(group, r)
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+func (s *sqlite) commit(group []*request) {
+	if err := s.exec("begin immediate"); err != nil {
+		failAll(group, err)
+		return
+	}
+	wrote := false
+	for _, r := range group {
+		s.one(r)
+		wrote = wrote || r.err == nil
+	}
+	if !wrote {
+		_ = s.exec("rollback")
+		return
+	}
+	if err := s.exec("commit"); err != nil {
+		_ = s.exec("rollback")
+		failAll(group, err)
+	}
+}
+
+// one runs a request inside its savepoint.
+func (s *sqlite) one(r *request) {
+	if r.err = s.exec("savepoint one"); r.err != nil {
+		return
+	}
+	r.tx, r.err = s.protect(r)
+	if r.err != nil {
+		if err := s.exec("rollback to one"); err != nil {
+			r.err = errors.Join(r.err, err)
+		}
+	}
+	if err := s.exec("release one"); err != nil {
+		r.err = errors.Join(r.err, err)
+	}
+}
+
+var errPanicked = errors.New("db: the transaction panicked")
+
+// protect carries a panic of the closure over to its caller, so that it does not
+// take the writer down.
+func (s *sqlite) protect(r *request) (tx *Tx, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.panic, err = p, errPanicked
+		}
+	}()
+	if err := r.ctx.Err(); err != nil {
+		return nil, err
+	}
+	return s.db.apply(r.ctx, s, r.f)
+}
+
+// failAll gives those that had succeeded the error of the shared commit.
+func failAll(group []*request, err error) {
+	for _, r := range group {
+		if r.err == nil {
+			r.err = fmt.Errorf("db: %w", err)
+		}
+	}
+}
+
+func (s *sqlite) exec(query string) error {
+	_, err := s.ExecContext(context.Background(), query)
+	return err
+}
+
+// maxStatements bounds the writer's cache of prepared statements.
+const maxStatements = 512
+
+func (s *sqlite) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	if st, ok := s.stmts[query]; ok {
+		return st, nil
+	}
+	st, err := s.conn.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	if len(s.stmts) >= maxStatements {
+		for _, old := range s.stmts {
+			_ = old.Close()
+		}
+		clear(s.stmts)
+	}
+	s.stmts[query] = st
+	return st, nil
+}
+
+// ExecContext runs a prepared statement of the writer's connection.
+func (s *sqlite) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	st, err := s.prepare(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return st.ExecContext(ctx, args...)
+}
+
+// QueryContext runs a prepared query of the writer's connection.
+func (s *sqlite) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return s.conn.QueryContext(ctx, query, args...)
+}
+
+// QueryRowContext runs a prepared query of the writer's connection.
+func (s *sqlite) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	st, err := s.prepare(ctx, query)
+	if err != nil {
+		return s.conn.QueryRowContext(ctx, query, args...) // reports the same error
+	}
+	return st.QueryRowContext(ctx, args...)
+}
