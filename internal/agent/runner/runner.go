@@ -1,0 +1,173 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+)
+
+// Status is the state of a step or of a whole document, as results carry it.
+type Status string
+
+// The states. InProgress is never the result of a run.
+const (
+	InProgress Status = "InProgress"
+	Success    Status = "Success"
+	Failed     Status = "Failed"
+	TimedOut   Status = "TimedOut"
+	Cancelled  Status = "Cancelled"
+	Skipped    Status = "Skipped"
+)
+
+// The causes that end a run from outside, given to context.WithCancelCause.
+// Any other end of the context counts as ErrStopped.
+var (
+	// ErrCancelled says that the command was cancelled.
+	ErrCancelled = errors.New("the command was cancelled")
+	// ErrStopped says that the program that runs the command is stopping.
+	ErrStopped = errors.New("the node program was stopped while this step ran")
+)
+
+var errTimedOut = errors.New("the step exceeded its time")
+
+// Result is what one step did. Stdout and Stderr are valid UTF-8 within the
+// limits of this package; the whole streams are in the job's directory.
+type Result struct {
+	Name   string
+	Action string
+	Status Status
+	Code   int
+	Stdout string
+	Stderr string
+	Start  time.Time
+	End    time.Time
+}
+
+// Runner runs command documents.
+type Runner struct {
+	InstanceID string
+	Region     string
+	MaxStream  int64 // bytes kept on disk of each stream of a step; 0 is 16 MiB
+}
+
+const defaultMaxStream = 16 << 20
+
+// Run runs the steps of a job in order and reports each when it ends. Scripts
+// and streams go to dir, which must exist and be private. The status is that
+// of the whole document.
+func (r *Runner) Run(ctx context.Context, dir string, job Job, report func(Result)) Status {
+	steps, err := job.steps()
+	if err != nil {
+		return Failed
+	}
+	f := flow{values: job.values(), status: Success}
+	for i, s := range steps {
+		f.last = i == len(steps)-1
+		started := time.Now().UTC()
+		res := r.step(ctx, filepath.Join(dir, fmt.Sprintf("step-%d", i+1)), s, &f)
+		res.Name, res.Action = s.name, s.action
+		res.Start, res.End = started, time.Now().UTC()
+		f.status = worse(f.status, res.Status)
+		report(res)
+	}
+	return f.status
+}
+
+// flow is what earlier steps decided about later ones.
+type flow struct {
+	values  values
+	status  Status
+	stopped bool // an earlier step asked to leave; only a finally step runs
+	last    bool // the current step is the last of the document
+}
+
+// worse joins the states of steps: the highest of Success, Failed, TimedOut,
+// Cancelled. Skipped steps do not count.
+func worse(a, b Status) Status {
+	rank := map[Status]int{Failed: 1, TimedOut: 2, Cancelled: 3}
+	if rank[b] > rank[a] {
+		return b
+	}
+	return a
+}
+
+func (r *Runner) step(ctx context.Context, dir string, s step, f *flow) Result {
+	if ctx.Err() != nil {
+		return notStarted(ctx)
+	}
+	inputs := make([]map[string]any, len(s.inputs))
+	for i, in := range s.inputs {
+		inputs[i], _ = f.values.fill(in).(map[string]any)
+	}
+	if f.stopped && !(f.last && flag(inputs, "finallyStep")) {
+		return Result{Status: Skipped, Stdout: "an earlier step ended the document"}
+	}
+	if reason, status := precondition(s.precondition, f.values); status != Success {
+		return refused(status, reason)
+	}
+	plugin, reason, status := pluginFor(s.action)
+	if plugin == nil {
+		return refused(status, reason)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return refused(Failed, "cannot make the directory of the step: "+err.Error())
+	}
+	return f.decide(inputs, r.scripts(ctx, dir, *plugin, inputs, f.values.env))
+}
+
+// notStarted is the result of a step that the end of the run left out.
+func notStarted(ctx context.Context) Result {
+	if errors.Is(context.Cause(ctx), ErrCancelled) {
+		return Result{Status: Cancelled, Code: 1}
+	}
+	return Result{Status: Skipped, Code: 1, Stdout: ErrStopped.Error()}
+}
+
+func refused(status Status, reason string) Result {
+	if status == Skipped {
+		return Result{Status: Skipped, Stdout: reason}
+	}
+	return Result{Status: status, Code: 1, Stderr: reason}
+}
+
+// The exit codes by which a script ends its document.
+const (
+	exitSuccess = 168
+	exitFailure = 169
+)
+
+// decide applies exit codes 168 and 169, onFailure and onSuccess to a result.
+func (f *flow) decide(inputs []map[string]any, res Result) Result {
+	switch {
+	case res.Status == Failed && res.Code == exitSuccess:
+		f.stopped, res.Status, res.Code = true, Success, 0
+	case res.Status == Failed && res.Code == exitFailure:
+		f.stopped = true
+	case res.Status == Success && has(inputs, "onSuccess", "exit"):
+		f.stopped = true
+	case res.Status == Failed || res.Status == TimedOut:
+		if has(inputs, "onFailure", "successAndExit") {
+			f.stopped, res.Status, res.Code = true, Success, 0
+		}
+		if has(inputs, "onFailure", "exit") {
+			f.stopped = true
+		}
+	}
+	return res
+}
+
+// PlatformType is this machine's platform in AWS's words: Linux, MacOS or
+// Windows.
+func PlatformType() string {
+	switch runtime.GOOS {
+	case "darwin":
+		return "MacOS"
+	case "windows":
+		return "Windows"
+	}
+	return "Linux"
+}
