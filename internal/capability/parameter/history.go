@@ -149,9 +149,6 @@ func labelTarget(name string, number *int64, scope db.Scope) (reference, error) 
 	if err != nil || number == nil {
 		return r, err
 	}
-	if r.version = *number; r.version < 1 {
-		r.version = -1
-	}
 	return r.at(*number), nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/platform/arn"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/wire/fault"
 )
@@ -69,42 +70,41 @@ func parentOf(name string) string {
 
 // parameterARN is the ARN of a parameter: its name without the leading slash.
 func parameterARN(s db.Scope, name string) string {
-	return "arn:aws:ssm:" + s.Region + ":" + s.Account + ":parameter/" + strings.TrimPrefix(name, "/")
+	return arn.SSM(s, "parameter/"+strings.TrimPrefix(name, "/"))
 }
 
 // reference is what a caller names: a parameter, or one version of it.
 type reference struct {
 	names    []string // candidates; an ARN does not tell "x" from "/x"
-	selector string   // ":3" or ":label" as it is answered, "" for the latest
-	version  int64    // when the selector is a number
+	selector string   // ":3" or ":label" as it is answered, "" for the newest
+	number   int64    // when the selector is a number
 	label    string   // when it is a label
 }
 
+// at is the reference with a version for its selector.
+func (r reference) at(number int64) reference {
+	r.selector, r.number, r.label = ":"+strconv.FormatInt(number, 10), number, ""
+	return r
+}
+
 // parseReference reads name, name:3, name:label or an ARN with any of them.
-func parseReference(text string, s db.Scope) (reference, error) {
+func parseReference(text string, s db.Scope) (r reference, err error) {
 	name := strings.Trim(text, " ")
-	var r reference
-	rest, isARN := strings.CutPrefix(name, "arn:")
+	isARN := arn.Is(name)
 	if isARN {
-		parts := strings.SplitN(rest, ":", 5)
-		if len(parts) < 5 || parts[1] != "ssm" || !strings.HasPrefix(parts[4], "parameter/") {
-			return r, fault.Validation("Invalid parameter ARN: %s", text)
+		if name, err = nameInARN(name, s); err != nil {
+			return r, err
 		}
-		if parts[2] != s.Region || parts[3] != s.Account {
-			return r, notFound(text)
-		}
-		name = strings.TrimPrefix(parts[4], "parameter/")
 	}
 	name, selector, selected := strings.Cut(name, ":")
 	if selected {
 		if selector == "" || strings.Contains(selector, ":") {
 			return r, fault.Validation("Invalid parameter selector: %s", text)
 		}
-		r.selector = ":" + selector
-		if v, err := strconv.ParseInt(selector, 10, 64); err == nil && v > 0 {
-			r.version = v
+		if n, err := strconv.ParseInt(selector, 10, 64); err == nil {
+			r = r.at(n)
 		} else {
-			r.label = selector
+			r.selector, r.label = ":"+selector, selector
 		}
 	}
 	switch {
@@ -118,6 +118,18 @@ func parseReference(text string, s db.Scope) (reference, error) {
 		r.names = []string{name, "/" + name}
 	}
 	return r, nil
+}
+
+func nameInARN(text string, s db.Scope) (string, error) {
+	a, err := arn.Parse(text)
+	name, ok := strings.CutPrefix(a.Resource, "parameter/")
+	if err != nil || a.Service != "ssm" || !ok {
+		return "", fault.Validation("Invalid parameter ARN: %s", text)
+	}
+	if a.Region != s.Region || a.Account != s.Account {
+		return "", notFound(text)
+	}
+	return name, nil
 }
 
 // parseName is parseReference for operations that take no selector.

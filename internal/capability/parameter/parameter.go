@@ -57,17 +57,17 @@ func find(tx *db.Tx, r reference) (*version, error) {
 
 func (r reference) in(tx *db.Tx, name string) (*version, error) {
 	switch {
-	case r.version > 0:
-		return loadVersion(tx, name, r.version)
+	case r.selector == "":
+		return load(tx, name)
 	case r.label != "":
 		return loadLabeled(tx, name, r.label)
 	}
-	return load(tx, name)
+	return loadVersion(tx, name, r.number)
 }
 
 func (r reference) versionNotFound(name string) error {
 	what := "label " + r.label
-	if r.version > 0 {
+	if r.label == "" {
 		what = "version " + strings.TrimPrefix(r.selector, ":")
 	}
 	return &ssm.ParameterVersionNotFound{Message: "Systems Manager could not find " + what + " of " + name + ". Verify the version or label and try again."}

@@ -1,12 +1,12 @@
 package parameter
 
 import (
-	"context"
 	"embed"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
+	"github.com/watchbill/watchbill/internal/platform/seal"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
 	"github.com/watchbill/watchbill/internal/platform/task"
 	"github.com/watchbill/watchbill/internal/wire"
@@ -21,18 +21,12 @@ var Migrations = db.Migrations{Name: "parameter", FS: migrateFS}
 // Kind is the resource type of parameters in tags.
 const Kind = string(ssm.ResourceTypeForTaggingParameter)
 
-// Sealer encrypts values; aad binds a sealed value to its place.
-type Sealer interface {
-	Seal(ctx context.Context, plaintext []byte, aad string) ([]byte, error)
-	Open(ctx context.Context, sealed []byte, aad string) ([]byte, error)
-}
-
 // Service is the Parameter Store.
 type Service struct {
 	DB      *db.DB
 	Tasks   *task.Engine
 	Journal *journal.Journal
-	Sealer  Sealer
+	Sealer  *seal.Sealer
 	// DefaultTier is the tier of parameters that are put without one; nil means
 	// Standard. It is the service setting /ssm/parameter-store/default-parameter-tier.
 	DefaultTier func(tx *db.Tx) (string, error)
