@@ -3,8 +3,10 @@
 package agent
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -83,10 +85,10 @@ func TestRefusedJobs(t *testing.T) {
 	}{
 		{"topic", "c1", "aws.ssm.other", ok, mgs.AckWrongType},
 		{"payload of another command", "c2", mgs.TopicSendCommand, other, mgs.AckParseError},
-		{"schema", "c3", mgs.TopicSendCommand, unreadable, mgs.AckParseError},
 		{"path as id", "../../etc", mgs.TopicSendCommand, ok, mgs.AckInvalid},
 		{"cancel of another node", "c4", mgs.TopicCancelCommand, mgs.CancelCommand{CancelMessageID: "aws.ssm.c1.mi-other"}, mgs.AckInvalid},
 		{"cancel of no command", "c5", mgs.TopicCancelCommand, mgs.CancelCommand{CancelMessageID: mgs.JobID("no", testNode)}, mgs.AckOK},
+		{"schema", "c3", mgs.TopicSendCommand, unreadable, mgs.AckParseError},
 	} {
 		if got := l.job(tt.command, tt.topic, tt.content); got != tt.want {
 			t.Errorf("%s: ack %s, want %s", tt.name, got, tt.want)
@@ -154,8 +156,14 @@ func TestStopEndsCommands(t *testing.T) {
 	dir := h.register()
 	stop := run(t, dir)
 	l := h.link()
-	l.command("c1", "sleep 600")
-	l.reply("c1")
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l.command("c1", "echo started > "+pipe, "sleep 600")
+	if _, err := os.ReadFile(pipe); err != nil { // the script has begun
+		t.Fatal(err)
+	}
 	stop()
 	run(t, dir)
 	c := h.link().end("c1")

@@ -215,18 +215,21 @@ func (n *node) handle(c *channel, m *mgs.Message) error {
 
 func (n *node) handleJob(c *channel, m *mgs.Message) error {
 	var job mgs.AgentJob
-	code, text := mgs.AckParseError, "the job cannot be read"
+	got := receipt{code: mgs.AckParseError, text: "the job cannot be read"}
 	if err := mgs.Decode(m.Payload, &job); err == nil {
-		code, text = n.receive(job)
+		got = n.receive(job)
 	}
 	ack, err := mgs.Encode(mgs.TypeAgentJobAck, mgs.AgentJobAck{
 		JobID: job.JobID, AcknowledgedMessageID: m.ID.String(), CreatedDate: mgs.FormatTime(time.Now()),
-		StatusCode: code, ErrorMessage: text,
+		StatusCode: got.code, ErrorMessage: got.text,
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		err = c.send(ack)
 	}
-	return c.send(ack)
+	if got.then != nil {
+		got.then() // the job is kept, whether the hub has heard of it or not
+	}
+	return err
 }
 
 // taskComplete is the payload of agent_task_complete.

@@ -11,51 +11,55 @@ import (
 	"github.com/watchbill/watchbill/internal/wire/mgs"
 )
 
-// receive takes a job from the hub and acknowledges it. What it returns is the
-// acknowledgement's status code and text.
-func (n *node) receive(job mgs.AgentJob) (code, text string) {
+// receipt is what the node made of a job: the status code and text of its
+// acknowledgement, and what is done once that is sent.
+type receipt struct {
+	code, text string
+	then       func()
+}
+
+const successful = "Successful"
+
+// receive takes a job from the hub.
+func (n *node) receive(job mgs.AgentJob) receipt {
 	commandID, nodeID, err := mgs.ParseJobID(job.JobID)
 	if err != nil {
-		return mgs.AckInvalid, err.Error()
+		return receipt{code: mgs.AckInvalid, text: err.Error()}
 	}
 	if nodeID != n.id {
-		return mgs.AckInvalid, "the job is for node " + nodeID + ", this is " + n.id
+		return receipt{code: mgs.AckInvalid, text: "the job is for node " + nodeID + ", this is " + n.id}
 	}
 	switch {
 	case n.stop.Err() != nil:
-		return mgs.AckWorkerClosed, "the node program is stopping"
+		return receipt{code: mgs.AckWorkerClosed, text: "the node program is stopping"}
 	case strings.HasPrefix(job.Topic, mgs.TopicCancelCommand):
 		return n.cancel(job)
 	case strings.HasPrefix(job.Topic, mgs.TopicSendCommand):
 		return n.accept(commandID, job)
 	}
-	return mgs.AckWrongType, "topic " + job.Topic + " is not known"
+	return receipt{code: mgs.AckWrongType, text: "topic " + job.Topic + " is not known"}
 }
 
-const successful = "Successful"
-
 // accept puts a command on the disk and starts it as soon as a slot is free.
-func (n *node) accept(commandID string, job mgs.AgentJob) (code, text string) {
+func (n *node) accept(commandID string, job mgs.AgentJob) receipt {
 	if _, open := n.ledger.Get(commandID); !open && n.busy() {
-		return mgs.AckBufferFull, "too many commands wait on this node"
+		return receipt{code: mgs.AckBufferFull, text: "too many commands wait on this node"}
 	}
 	fresh, err := n.ledger.Accept(commandID, job.JobID, job.Content)
 	if err != nil {
 		n.log.Error("a command cannot be kept", "command", commandID, "error", err.Error())
-		return mgs.AckOther, err.Error()
+		return receipt{code: mgs.AckOther, text: err.Error()}
 	}
 	if !fresh {
-		n.resend(commandID)
-		return mgs.AckDuplicate, "the node has this command already"
+		return receipt{mgs.AckDuplicate, "the node has this command already", func() { n.resend(commandID) }}
 	}
 	rec, _ := n.ledger.Get(commandID)
 	if _, err := parse(rec); err != nil {
 		n.log.Warn("a command cannot be read", "command", commandID, "error", err.Error())
-		n.finish(rec, newReply(rec.JobID, runner.Failed, err.Error()))
-		return mgs.AckParseError, err.Error()
+		reply := newReply(rec.JobID, runner.Failed, err.Error())
+		return receipt{mgs.AckParseError, err.Error(), func() { n.finish(rec, reply) }}
 	}
-	n.launch(rec)
-	return mgs.AckOK, successful
+	return receipt{mgs.AckOK, successful, func() { n.launch(rec) }}
 }
 
 func (n *node) busy() bool {
@@ -186,23 +190,21 @@ func (n *node) interrupted(rec ledger.Record) error {
 
 // cancel ends a command that waits or runs; one that has ended keeps its
 // result.
-func (n *node) cancel(job mgs.AgentJob) (code, text string) {
+func (n *node) cancel(job mgs.AgentJob) receipt {
 	var c mgs.CancelCommand
 	if err := mgs.Decode([]byte(job.Content), &c); err != nil {
-		return mgs.AckParseError, err.Error()
+		return receipt{code: mgs.AckParseError, text: err.Error()}
 	}
 	commandID, nodeID, err := mgs.ParseJobID(c.CancelMessageID)
 	if err != nil || nodeID != n.id {
-		return mgs.AckInvalid, "the command to cancel is not one of this node"
+		return receipt{code: mgs.AckInvalid, text: "the command to cancel is not one of this node"}
 	}
 	n.mu.Lock()
 	cancel := n.cancels[commandID]
 	n.mu.Unlock()
 	if cancel == nil {
-		n.resend(commandID)
-		return mgs.AckOK, "the command does not run"
+		return receipt{mgs.AckOK, "the command does not run", func() { n.resend(commandID) }}
 	}
 	n.log.Info("command cancelled", "command", commandID)
-	cancel(runner.ErrCancelled)
-	return mgs.AckOK, successful
+	return receipt{mgs.AckOK, successful, func() { cancel(runner.ErrCancelled) }}
 }

@@ -28,13 +28,7 @@ type sending struct {
 // send sends a reply on the channel if there is one. A failure is not an
 // error: the reply is in the ledger and goes out again.
 func (n *node) send(reply ledger.Reply) {
-	n.mu.Lock()
-	c := n.channel
-	if c != nil {
-		wait := min(max(2*n.sent[reply.ID].wait, firstResend), maxResend)
-		n.sent[reply.ID] = sending{wait, time.Now().Add(wait)}
-	}
-	n.mu.Unlock()
+	c := n.sending(reply.ID)
 	if c == nil {
 		return
 	}
@@ -45,6 +39,15 @@ func (n *node) send(reply ledger.Reply) {
 	if err != nil {
 		n.log.Warn("a reply was not sent", "job", reply.JobID, "error", err.Error())
 	}
+}
+
+// sending notes that a reply goes out now, and gives the channel for it.
+func (n *node) sending(replyID string) *channel {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	wait := min(max(2*n.sent[replyID].wait, firstResend), maxResend)
+	n.sent[replyID] = sending{wait, time.Now().Add(wait)}
+	return n.channel
 }
 
 func replyMessage(reply ledger.Reply) (*mgs.Message, error) {
