@@ -33,9 +33,9 @@ type Config struct {
 	// credential scope. On an error the context may be nil.
 	Authenticate func(r *http.Request, body []byte) (ctx context.Context, service string, err error)
 
-	// Authorize says whether the caller may run op with this input. It is
-	// called after validation, before Around.
-	Authorize func(ctx context.Context, m *shape.Model, op *shape.Operation, input any) error
+	// Authorize says whether the caller may run op with this input, and gives
+	// the context to go on with. It is called after validation, before Around.
+	Authorize func(ctx context.Context, m *shape.Model, op *shape.Operation, input any) (context.Context, error)
 
 	// Around runs in place of the method and calls next for it, or answers by
 	// itself: idempotency and the audit row.
