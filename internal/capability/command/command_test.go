@@ -25,6 +25,7 @@ import (
 	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/platform/journal/journaltest"
 	"github.com/watchbill/watchbill/internal/platform/mailbox"
+	"github.com/watchbill/watchbill/internal/platform/tagging"
 	"github.com/watchbill/watchbill/internal/platform/task"
 	"github.com/watchbill/watchbill/internal/platform/task/tasktest"
 	"github.com/watchbill/watchbill/internal/wire"
@@ -33,7 +34,7 @@ import (
 
 var (
 	scope      = db.Scope{Account: "123456789012", Region: "us-east-1"}
-	migrations = []db.Migrations{task.Migrations, journal.Migrations, mailbox.Migrations, node.Migrations, command.Migrations}
+	migrations = []db.Migrations{task.Migrations, journal.Migrations, mailbox.Migrations, tagging.Migrations, node.Migrations, command.Migrations}
 )
 
 // The documents of these tests.
