@@ -126,10 +126,11 @@ func (r *Runner) script(ctx context.Context, path string, p plugin, s script, en
 // so a process that a script leaves in the background does not hold it.
 func (r *Runner) wait(ctx context.Context, cmd *exec.Cmd, out *streams) Result {
 	if err := cmd.Start(); err != nil {
-		out.note("failed to run commands: " + err.Error())
 		if ctx.Err() != nil {
+			out.note("failed to run commands: " + context.Cause(ctx).Error())
 			return ended(ctx, 1)
 		}
+		out.note("failed to run commands: " + err.Error())
 		return Result{Status: Failed, Code: 1}
 	}
 	done := out.watch(100 * time.Millisecond)

@@ -171,3 +171,38 @@ func PlatformType() string {
 	}
 	return "Linux"
 }
+
+// Interrupted gives the results of the steps that a job has not reported when
+// the program that ran it ended without warning: done steps were reported. The
+// step after those may have run or not, so it failed with what it had printed;
+// the ones behind it were never started.
+func Interrupted(dir string, job Job, done int) []Result {
+	steps, err := job.steps()
+	if err != nil || done >= len(steps) {
+		return nil
+	}
+	var out []Result
+	now := time.Now().UTC()
+	for i, s := range steps[done:] {
+		res := Result{Status: Skipped, Code: 1, Stdout: ErrStopped.Error()}
+		if i == 0 {
+			res = unknown(filepath.Join(dir, fmt.Sprintf("step-%d", done+1)))
+		}
+		res.Name, res.Action, res.Start, res.End = s.name, s.action, now, now
+		out = append(out, res)
+	}
+	return out
+}
+
+// unknownText is the result of a step that a crash interrupted.
+const unknownText = "the result is unknown: the node program ended while this step ran; the step is not started again, and processes it started may still run"
+
+func unknown(dir string) Result {
+	res := Result{Status: Failed, Code: -1}
+	out := streams{notes: []string{unknownText}}
+	out.stdout, _ = os.Open(filepath.Join(dir, "stdout"))
+	out.stderr, _ = os.Open(filepath.Join(dir, "stderr"))
+	defer out.close()
+	res.Stdout, res.Stderr = out.text()
+	return res
+}

@@ -274,8 +274,10 @@ func (s *scanner) skipAll(open byte) *problem {
 }
 
 func (s *scanner) syntax() *problem {
+	p := refuse("the request is not valid JSON at byte %d", s.pos)
 	if s.pos >= len(s.data) {
-		return refuse("the request ends in the middle of a value")
+		p = refuse("the request ends in the middle of a value")
 	}
-	return refuse("the request is not valid JSON at byte %d", s.pos)
+	p.whole = true
+	return p
 }

@@ -16,6 +16,7 @@ import (
 type problem struct {
 	text       string
 	constraint bool // a broken constraint (ValidationException), not a broken body
+	whole      bool // the text itself is broken: the place is a byte, not a member
 	path       []string
 }
 
@@ -25,7 +26,9 @@ func refuse(format string, args ...any) *problem {
 
 // in adds the name of the place where the problem is.
 func (p *problem) in(name string) *problem {
-	p.path = append(p.path, name)
+	if !p.whole {
+		p.path = append(p.path, name)
+	}
 	return p
 }
 

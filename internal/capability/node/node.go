@@ -1,0 +1,258 @@
+package node
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/platform/db"
+	"github.com/watchbill/watchbill/internal/platform/page"
+)
+
+// TagKind is the resource type of nodes in tagging.
+const TagKind = "ManagedInstance"
+
+// Node is a managed node, a row of node_node.
+type Node struct {
+	Scope           db.Scope
+	ID              string // mi- and 17 hex digits; never used twice
+	ActivationID    string
+	Name            string
+	IamRole         string
+	PublicKey       string // base64 of DER, PKIX
+	Fingerprint     string
+	Registered      time.Time
+	Deregistered    time.Time // zero while it is a node
+	AgentName       string
+	AgentVersion    string
+	ComputerName    string
+	IPAddress       string
+	PlatformType    string // Linux, Windows or MacOS; "" before the first report
+	PlatformName    string
+	PlatformVersion string
+	Online          bool
+	Connection      string // id of the control channel that is open, "" without
+	LastPing        time.Time
+}
+
+// DescribeInstanceInformation lists the nodes that have reported, by id.
+func (s *Service) DescribeInstanceInformation(ctx context.Context, in *ssm.DescribeInstanceInformationInput) (*ssm.DescribeInstanceInformationOutput, error) {
+	var after string
+	if in.NextToken != nil {
+		if err := page.Parse(*in.NextToken, &after); err != nil {
+			return nil, &ssm.InvalidNextToken{Message: "The specified token is not valid."}
+		}
+	}
+	filters, err := informationFilters(in)
+	if err != nil {
+		return nil, err
+	}
+	out := &ssm.DescribeInstanceInformationOutput{InstanceInformationList: []ssm.InstanceInformation{}}
+	err = s.DB.View(ctx, func(tx *db.Tx) error {
+		f := live(tx).And("id > ?", after).And("last_ping > 0")
+		for _, x := range filters {
+			if err := x.apply(tx, f); err != nil {
+				return err
+			}
+		}
+		size := pageSize(in.MaxResults)
+		nodes, err := list(tx, f, size+1)
+		if err != nil {
+			return err
+		}
+		if len(nodes) > size {
+			nodes = nodes[:size]
+			out.NextToken = new(page.Token(nodes[size-1].ID))
+		}
+		for i := range nodes {
+			out.InstanceInformationList = append(out.InstanceInformationList, nodes[i].project())
+		}
+		return nil
+	})
+	return out, err
+}
+
+// UpdateManagedInstanceRole gives a node another role.
+func (s *Service) UpdateManagedInstanceRole(ctx context.Context, in *ssm.UpdateManagedInstanceRoleInput) (*ssm.UpdateManagedInstanceRoleOutput, error) {
+	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		n, err := tx.Exec("update node_node set iam_role = $4 where account = $1 and region = $2 and id = $3 and deregistered = 0",
+			tx.Scope.Account, tx.Scope.Region, *in.InstanceId, *in.IamRole)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return errInstance(*in.InstanceId)
+		}
+		return s.record(tx, "node.updated", *in.InstanceId, map[string]any{"iamRole": *in.IamRole})
+	})
+	return &ssm.UpdateManagedInstanceRoleOutput{}, err
+}
+
+// DeregisterManagedInstance ends a node: its key, its credentials and what
+// waits for it are worth nothing any more. Its id is not used again.
+func (s *Service) DeregisterManagedInstance(ctx context.Context, in *ssm.DeregisterManagedInstanceInput) (*ssm.DeregisterManagedInstanceOutput, error) {
+	id := *in.InstanceId
+	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		n, err := tx.Exec(`update node_node set deregistered = $4, online = 0, connection = '', public_key = ''
+			where account = $1 and region = $2 and id = $3 and deregistered = 0`, tx.Scope.Account, tx.Scope.Region, id, db.Micros(tx.Now))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return errInstance(id)
+		}
+		if err := s.Mailbox.Drop(tx, id); err != nil {
+			return err
+		}
+		if err := dropTags(tx, id); err != nil {
+			return err
+		}
+		if err := tx.Notify(Topic(tx.Scope, id)); err != nil {
+			return err
+		}
+		return s.record(tx, "node.deregistered", id, nil)
+	})
+	return &ssm.DeregisterManagedInstanceOutput{}, err
+}
+
+// Topic is what is notified when the connection that a node's row names has
+// changed: whoever holds an older one closes it.
+func Topic(scope db.Scope, id string) string {
+	return "node/" + scope.Account + "/" + scope.Region + "/" + id
+}
+
+// Get is the node of an id in the scope of tx. Error: InvalidInstanceId.
+func (s *Service) Get(tx *db.Tx, id string) (*Node, error) {
+	nodes, err := list(tx, live(tx).And("id = ?", id), 1)
+	if err != nil {
+		return nil, err
+	}
+	if len(nodes) == 0 {
+		return nil, errInstance(id)
+	}
+	return &nodes[0], nil
+}
+
+// Find is the nodes of the given ids, those that exist, by id.
+func (s *Service) Find(tx *db.Tx, ids []string) ([]Node, error) {
+	return list(tx, live(tx).In("id", ids), 0)
+}
+
+// Match is the nodes that all of the targets select, by id. Keys: InstanceIds
+// (a value * is every node), tag:<key>, tag-key. Error: any other key.
+func (s *Service) Match(tx *db.Tx, targets []ssm.Target) ([]Node, error) {
+	f := live(tx)
+	for _, target := range targets {
+		key := str(target.Key)
+		if key == "InstanceIds" && len(target.Values) == 1 && target.Values[0] == "*" {
+			continue
+		}
+		if key != "InstanceIds" && key != "tag-key" && !strings.HasPrefix(key, "tag:") {
+			return nil, &ssm.InvalidTarget{Message: "The target key " + key + " is not supported."}
+		}
+		if err := (stringFilter{key, target.Values}).apply(tx, f); err != nil {
+			return nil, err
+		}
+	}
+	return list(tx, f, 0)
+}
+
+// Lookup finds a node by its id alone and the scope it lives in, for requests
+// that carry no more. Error: InvalidInstanceId.
+func (s *Service) Lookup(ctx context.Context, id string) (*Node, error) {
+	var nodes []Node
+	err := s.DB.View(ctx, func(tx *db.Tx) error {
+		f := &db.Filter{}
+		var err error
+		nodes, err = list(tx, f.And("id = ?", id).And("deregistered = 0"), 1)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(nodes) == 0 {
+		return nil, errInstance(id)
+	}
+	return &nodes[0], nil
+}
+
+func (n *Node) project() ssm.InstanceInformation {
+	status := ssm.PingStatusConnectionLost
+	if n.Online {
+		status = ssm.PingStatusOnline
+	}
+	return ssm.InstanceInformation{
+		ActivationId: &n.ActivationID, AgentVersion: opt(n.AgentVersion), ComputerName: opt(n.ComputerName), IPAddress: opt(n.IPAddress),
+		IamRole: opt(n.IamRole), InstanceId: &n.ID, Name: opt(n.Name), LastPingDateTime: &n.LastPing, PingStatus: status,
+		PlatformName: opt(n.PlatformName), PlatformType: ssm.PlatformType(n.PlatformType), PlatformVersion: opt(n.PlatformVersion),
+		RegistrationDate: &n.Registered, ResourceType: ssm.ResourceTypeManagedInstance, IsLatestVersion: new(true),
+	}
+}
+
+func scoped(tx *db.Tx) *db.Filter {
+	f := &db.Filter{}
+	return f.And("account = ?", tx.Scope.Account).And("region = ?", tx.Scope.Region)
+}
+
+func live(tx *db.Tx) *db.Filter { return scoped(tx).And("deregistered = 0") }
+
+// list reads nodes by id; n 0 is all of them.
+func list(tx *db.Tx, f *db.Filter, n int) ([]Node, error) {
+	query := `select account, region, id, activation_id, name, iam_role, public_key, fingerprint, registered, deregistered, agent_name, agent_version,
+		computer_name, ip_address, platform_type, platform_name, platform_version, online, connection, last_ping from node_node` + f.Where() + " order by id"
+	if n > 0 {
+		query += fmt.Sprintf(" limit %d", n)
+	}
+	return db.Rows(tx, query, f.Args, scanNode)
+}
+
+func scanNode(r *sql.Rows) (n Node, err error) {
+	var registered, deregistered, online, lastPing int64
+	err = r.Scan(&n.Scope.Account, &n.Scope.Region, &n.ID, &n.ActivationID, &n.Name, &n.IamRole, &n.PublicKey, &n.Fingerprint, &registered, &deregistered,
+		&n.AgentName, &n.AgentVersion, &n.ComputerName, &n.IPAddress, &n.PlatformType, &n.PlatformName, &n.PlatformVersion, &online, &n.Connection, &lastPing)
+	n.Registered, n.Deregistered, n.LastPing, n.Online = db.FromMicros(registered), db.FromMicros(deregistered), db.FromMicros(lastPing), online == 1
+	return n, err
+}
+
+func insertNode(tx *db.Tx, n *Node) error {
+	_, err := tx.Exec(`insert into node_node(account, region, id, activation_id, name, iam_role, public_key, fingerprint, registered, deregistered, agent_name,
+		agent_version, computer_name, ip_address, platform_type, platform_name, platform_version, online, connection, last_ping)
+		values($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, '', '', '', '', '', '', '', 0, '', 0)`,
+		tx.Scope.Account, tx.Scope.Region, n.ID, n.ActivationID, n.Name, n.IamRole, n.PublicKey, n.Fingerprint, db.Micros(n.Registered))
+	return err
+}
+
+func errInstance(id string) error {
+	return &ssm.InvalidInstanceId{Message: "The instance " + id + " is not a managed node of this account and region."}
+}
+
+// IsUnknown says that err means: no such node.
+func IsUnknown(err error) bool {
+	_, ok := errors.AsType[*ssm.InvalidInstanceId](err)
+	return ok
+}
+
+func str(p *string) string {
+	if p == nil {
+		return ""
+	}
+	return *p
+}
+
+func opt(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func pageSize(n *int32) int {
+	if n == nil {
+		return 50
+	}
+	return int(*n)
+}

@@ -1,0 +1,11 @@
+// Package audit leaves a fact for every call, and makes a repeated call harmless.
+//
+// Calls that change something leave their fact "api.called" in the transaction of
+// the change itself; so do denials and reads of secrets, in a transaction of their
+// own, before the answer is sent. Plain reads and refused inputs are gathered and
+// recorded together, within a second, as "api.called.batch".
+//
+// A call that an SDK repeats after a time-out carries the invocation id of the
+// first. The id is kept in the transaction of the change, with the answer: the
+// repetition gets that answer and changes nothing.
+package audit

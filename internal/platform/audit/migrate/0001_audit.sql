@@ -1,0 +1,11 @@
+create table audit_answer(
+	account {text} not null,
+	region {text} not null,
+	principal {text} not null,
+	operation {text} not null,
+	invocation {text} not null,
+	input {text} not null,
+	at bigint not null,
+	answer {blob},
+	primary key(account, region, principal, operation, invocation));
+create index audit_answer_at on audit_answer(at);

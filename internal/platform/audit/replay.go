@@ -1,0 +1,142 @@
+package audit
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/watchbill/watchbill/internal/platform/db"
+	"github.com/watchbill/watchbill/internal/platform/task"
+	"github.com/watchbill/watchbill/internal/wire"
+	"github.com/watchbill/watchbill/internal/wire/fault"
+	"github.com/watchbill/watchbill/internal/wire/shape"
+)
+
+const (
+	taskPrune  = "audit.prune"
+	keepFor    = 15 * time.Minute // longer than any SDK goes on repeating
+	pruneEvery = 5 * time.Minute
+)
+
+// errRepeated says that another attempt of the same call committed first.
+var errRepeated = errors.New("audit: repeated call")
+
+// replay names a call over all its attempts.
+type replay struct {
+	principal, operation, invocation string
+	input                            string // hash
+}
+
+const whereReplay = " where account = $1 and region = $2 and principal = $3 and operation = $4 and invocation = $5"
+
+func (r *replay) args(s db.Scope, more ...any) []any {
+	return append([]any{s.Account, s.Region, r.principal, r.operation, r.invocation}, more...)
+}
+
+func (r *replay) aad(s db.Scope) string {
+	return "audit_answer/" + s.Account + "/" + s.Region + "/" + r.principal + "/" + r.operation + "/" + r.invocation
+}
+
+func newReplay(ctx context.Context, c *call) (*replay, error) {
+	id := wire.InvocationID(ctx)
+	if id == "" {
+		return nil, nil
+	}
+	in, err := shape.EncodeJSON(c.binding.Model, c.binding.Operation.Input, c.input)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(in)
+	return &replay{principal: c.caller.ARN, operation: c.binding.Model.SigningName + ":" + c.binding.Operation.Name, invocation: id, input: hex.EncodeToString(sum[:])}, nil
+}
+
+// earlier looks for the answer of an earlier attempt.
+func (s *Service) earlier(ctx context.Context, c *call) (answer any, again bool, err error) {
+	if c.replay == nil {
+		if c.replay, err = newReplay(ctx, c); err != nil || c.replay == nil {
+			return nil, false, err
+		}
+	}
+	var input string
+	var sealed []byte
+	err = s.DB.View(ctx, func(tx *db.Tx) error {
+		return tx.QueryRow("select input, answer from audit_answer"+whereReplay, c.replay.args(tx.Scope)...).Scan(&input, &sealed)
+	})
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil, false, nil
+	case err != nil:
+		return nil, false, err
+	case input != c.replay.input:
+		return nil, false, fault.Validation("The invocation id was used for another request.")
+	case sealed == nil:
+		return nil, false, fault.New(409, "ConflictException", "An earlier attempt of this request was carried out, or still is, and its answer is not known here: look at the resource instead of repeating.")
+	}
+	return s.readAnswer(ctx, c, sealed)
+}
+
+func (s *Service) readAnswer(ctx context.Context, c *call, sealed []byte) (any, bool, error) {
+	plain, err := s.Sealer.Open(ctx, sealed, c.replay.aad(db.ScopeOf(ctx)))
+	if err != nil {
+		return nil, false, err
+	}
+	out := c.binding.Operation.NewOutput()
+	if c.binding.Operation.Output == shape.None {
+		return out, true, nil
+	}
+	return out, true, json.Unmarshal(plain, out)
+}
+
+// claim takes the invocation id inside the transaction of the change.
+func (s *Service) claim(tx *db.Tx, c *call) error {
+	if c.replay == nil {
+		return nil
+	}
+	n, err := tx.Exec(`insert into audit_answer(account, region, principal, operation, invocation, input, at)
+		values($1, $2, $3, $4, $5, $6, $7) on conflict do nothing`, c.replay.args(tx.Scope, c.replay.input, db.Micros(tx.Now))...)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return errRepeated
+	}
+	return s.Tasks.Enqueue(tx, task.Spec{Kind: taskPrune, Key: "all", Due: tx.Now.Add(pruneEvery)})
+}
+
+// keepAnswer keeps the answer, sealed: it may hold a secret.
+func (s *Service) keepAnswer(ctx context.Context, c *call, out any) error {
+	plain, err := json.Marshal(out)
+	if err != nil {
+		return err
+	}
+	sealed, err := s.Sealer.Seal(ctx, plain, c.replay.aad(db.ScopeOf(ctx)))
+	if err != nil {
+		return err
+	}
+	return s.DB.Update(context.WithoutCancel(ctx), func(tx *db.Tx) error {
+		_, err := tx.Exec("update audit_answer set answer = $6"+whereReplay, c.replay.args(tx.Scope, sealed)...)
+		return err
+	})
+}
+
+// prune forgets answers that no SDK will ask for again.
+func (s *Service) prune(ctx context.Context, r *task.Run) error {
+	return s.DB.Update(ctx, func(tx *db.Tx) error {
+		_, err := tx.Exec("delete from audit_answer where at < $1", db.Micros(tx.Now.Add(-keepFor)))
+		if err != nil {
+			return err
+		}
+		var left int64
+		if err := tx.QueryRow("select count(*) from audit_answer where account = $1 and region = $2", tx.Scope.Account, tx.Scope.Region).Scan(&left); err != nil {
+			return err
+		}
+		if left == 0 {
+			return r.Done(tx)
+		}
+		return r.Again(tx, tx.Now.Add(pruneEvery))
+	})
+}

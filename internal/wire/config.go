@@ -1,0 +1,107 @@
+package wire
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/watchbill/watchbill/internal/wire/shape"
+)
+
+// Limits of request bodies in bytes. Source: ssm refuses inventory and
+// compliance above 1 MB per type and 10,240 KB in all; the rest is ours.
+const (
+	DefaultMaxBody = 1 << 20
+	LargeMaxBody   = 10_240 << 10
+)
+
+// Config is what a router needs. Authenticate is required, the other hooks may
+// be nil.
+type Config struct {
+	// Models are served whole: an operation without a binding answers
+	// NotImplemented. The models of the bindings are added by themselves.
+	Models   []*shape.Model
+	Bindings []Binding
+
+	// Raw are operations that no model has, by X-Amz-Target, such as
+	// "AmazonSSM.RegisterManagedInstance".
+	Raw map[string]Raw
+
+	// Authenticate checks the signature over r and its body, and gives the
+	// context with the caller's identity and scope, and the service of the
+	// credential scope. On an error the context may be nil.
+	Authenticate func(r *http.Request, body []byte) (ctx context.Context, service string, err error)
+
+	// Authorize says whether the caller may run op with this input, and gives
+	// the context to go on with. It is called after validation, before Around.
+	Authorize func(ctx context.Context, m *shape.Model, op *shape.Operation, input any) (context.Context, error)
+
+	// Around runs in place of the method and calls next for it, or answers by
+	// itself: idempotency and the audit row.
+	Around func(ctx context.Context, b Binding, input any, next func(context.Context) (any, error)) (any, error)
+
+	// Observe sees every call after its answer is known: metrics, access log,
+	// denials in the journal.
+	Observe func(ctx context.Context, c Call)
+
+	MaxBody int64 // bytes; DefaultMaxBody when 0
+	Logger  *slog.Logger
+	Now     func() time.Time
+}
+
+// Raw is an operation that no model describes. Input and output are JSON
+// objects; the handler checks its input and authorizes by itself.
+type Raw struct {
+	// Anonymous leaves authentication to the handler.
+	Anonymous bool
+	// Call gets the request for its headers only: the body was read. Its
+	// output goes through encoding/json, nil is {}.
+	Call func(ctx context.Context, r *http.Request, body []byte) (any, error)
+}
+
+// Call is one finished call, from outside or in process.
+type Call struct {
+	Service   string // signing name, "" when the request named none
+	Operation string // as the request named it, "" when it named none
+	RequestID string
+	InProcess bool
+	Started   time.Time
+	Duration  time.Duration
+	Status    int   // HTTP status
+	Err       error // nil when the call went well; has a code otherwise
+
+	model *shape.Model
+	op    *shape.Operation
+	input any
+}
+
+// Input is the decoded input without its sensitive members, as a value that
+// marshals to JSON: nil when the input was never read.
+func (c Call) Input() any {
+	if c.op == nil || c.input == nil {
+		return nil
+	}
+	return shape.Redact(c.model, c.op.Input, c.input)
+}
+
+// RawInput is the decoded input with all its members, nil when it was never read.
+// It must not be kept or printed.
+func (c Call) RawInput() any { return c.input }
+
+type invocationKey struct{}
+
+// WithInvocationID gives the context the SDK's id of a call, which stays the
+// same over its retries (header amz-sdk-invocation-id, not signed).
+func WithInvocationID(ctx context.Context, id string) context.Context {
+	if id == "" || len(id) > 128 {
+		return ctx
+	}
+	return context.WithValue(ctx, invocationKey{}, id)
+}
+
+// InvocationID is the SDK's id of the call, "" when it gave none.
+func InvocationID(ctx context.Context) string {
+	id, _ := ctx.Value(invocationKey{}).(string)
+	return id
+}
