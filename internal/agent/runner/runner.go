@@ -3,10 +3,10 @@ package runner
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"time"
 )
 
@@ -68,7 +68,7 @@ func (r *Runner) Run(ctx context.Context, dir string, job Job, report func(Resul
 	for i, s := range steps {
 		f.last = i == len(steps)-1
 		started := time.Now().UTC()
-		res := r.step(ctx, filepath.Join(dir, fmt.Sprintf("step-%d", i+1)), s, &f)
+		res := r.step(ctx, filepath.Join(dir, StepDir(i)), s, &f)
 		res.Name, res.Action = s.name, s.action
 		res.Start, res.End = started, time.Now().UTC()
 		f.status = worse(f.status, res.Status)
@@ -76,6 +76,10 @@ func (r *Runner) Run(ctx context.Context, dir string, job Job, report func(Resul
 	}
 	return f.status
 }
+
+// StepDir is the directory of a step below that of its job, by its position
+// from 0; the files stdout and stderr in it are the streams.
+func StepDir(i int) string { return "step-" + strconv.Itoa(i+1) }
 
 // flow is what earlier steps decided about later ones.
 type flow struct {
@@ -186,7 +190,7 @@ func Interrupted(dir string, job Job, done int) []Result {
 	for i, s := range steps[done:] {
 		res := Result{Status: Skipped, Code: 1, Stdout: ErrStopped.Error()}
 		if i == 0 {
-			res = unknown(filepath.Join(dir, fmt.Sprintf("step-%d", done+1)))
+			res = unknown(filepath.Join(dir, StepDir(done)))
 		}
 		res.Name, res.Action, res.Start, res.End = s.name, s.action, now, now
 		out = append(out, res)
