@@ -33,9 +33,9 @@ type Config struct {
 	// credential scope. On an error the context may be nil.
 	Authenticate func(r *http.Request, body []byte) (ctx context.Context, service string, err error)
 
-	// Authorize says whether the caller may run op with this input. It is
-	// called after validation, before Around.
-	Authorize func(ctx context.Context, m *shape.Model, op *shape.Operation, input any) error
+	// Authorize says whether the caller may run op with this input, and gives
+	// the context to go on with. It is called after validation, before Around.
+	Authorize func(ctx context.Context, m *shape.Model, op *shape.Operation, input any) (context.Context, error)
 
 	// Around runs in place of the method and calls next for it, or answers by
 	// itself: idempotency and the audit row.
@@ -88,20 +88,3 @@ func (c Call) Input() any {
 // RawInput is the decoded input with all its members, nil when it was never read.
 // It must not be kept or printed.
 func (c Call) RawInput() any { return c.input }
-
-type invocationKey struct{}
-
-// WithInvocationID gives the context the SDK's id of a call, which stays the
-// same over its retries (header amz-sdk-invocation-id, not signed).
-func WithInvocationID(ctx context.Context, id string) context.Context {
-	if id == "" || len(id) > 128 {
-		return ctx
-	}
-	return context.WithValue(ctx, invocationKey{}, id)
-}
-
-// InvocationID is the SDK's id of the call, "" when it gave none.
-func InvocationID(ctx context.Context) string {
-	id, _ := ctx.Value(invocationKey{}).(string)
-	return id
-}

@@ -108,9 +108,11 @@ func (x *exchange) run() (any, error) {
 		return nil, err
 	}
 	if cfg.Authorize != nil {
-		if err := cfg.Authorize(x.ctx, t.model, t.op, x.input); err != nil {
+		ctx, err := cfg.Authorize(x.ctx, t.model, t.op, x.input)
+		if err != nil {
 			return nil, err
 		}
+		x.ctx = ctx
 	}
 	b, ok := x.rt.bindings[t.op]
 	if !ok {

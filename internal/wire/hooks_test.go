@@ -31,12 +31,12 @@ func (tr *trace) config() wire.Config {
 		tr.steps = append(tr.steps, "authenticate")
 		return r.Context(), "ssm", nil
 	}
-	cfg.Authorize = func(_ context.Context, _ *shape.Model, op *shape.Operation, in any) error {
+	cfg.Authorize = func(ctx context.Context, _ *shape.Model, op *shape.Operation, _ any) (context.Context, error) {
 		tr.steps = append(tr.steps, "authorize "+op.Name)
 		if tr.deny {
-			return fault.AccessDenied("no")
+			return nil, fault.AccessDenied("no")
 		}
-		return nil
+		return ctx, nil
 	}
 	cfg.Around = func(ctx context.Context, b wire.Binding, _ any, next func(context.Context) (any, error)) (any, error) {
 		tr.steps = append(tr.steps, "around "+b.Operation.Name)

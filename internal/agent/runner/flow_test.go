@@ -73,10 +73,10 @@ func TestUnknownPluginSaysSo(t *testing.T) {
 func TestParseJobRefuses(t *testing.T) {
 	for payload, want := range map[string]string{
 		`{`: "not valid",
-		`{"DocumentContent":{"schemaVersion":"9"}}`:                                         `"9" is not supported`,
-		`{"DocumentName":"D","DocumentContent":{"schemaVersion":"2.2"}}`:                    "document D has no steps",
-		`{"DocumentContent":{"schemaVersion":"2.2","mainSteps":[{"action":"a"}]}}`:          "step 1 of the document has no action or no name",
-		`{"DocumentContent":{"schemaVersion":"1.2","runtimeConfig":{"p":{}}}}`:              "p has no properties",
+		`{"DocumentContent":{"schemaVersion":"9"}}`:                                           `"9" is not supported`,
+		`{"DocumentName":"D","DocumentContent":{"schemaVersion":"2.2"}}`:                      "document D has no steps",
+		`{"DocumentContent":{"schemaVersion":"2.2","mainSteps":[{"action":"a"}]}}`:            "step 1 of the document has no action or no name",
+		`{"DocumentContent":{"schemaVersion":"1.2","runtimeConfig":{"p":{}}}}`:                "p has no properties",
 		`{"DocumentContent":{"schemaVersion":"2.2","mainSteps":[` + same + `,` + same + `]}}`: "two steps named n",
 	} {
 		if _, err := ParseJob([]byte(payload)); err == nil || !strings.Contains(err.Error(), want) {
@@ -106,8 +106,16 @@ func TestTimeoutOf(t *testing.T) {
 		in   any
 		want time.Duration
 	}{
-		{nil, time.Hour}, {"", time.Hour}, {"x", time.Hour}, {"4", time.Hour}, {"5", 5 * time.Second}, {" 60 ", time.Minute},
-		{float64(7), 7 * time.Second}, {"172800", 48 * time.Hour}, {"172801", time.Hour}, {"NaN", time.Hour},
+		{nil, time.Hour},
+		{"", time.Hour},
+		{"x", time.Hour},
+		{"4", time.Hour},
+		{"5", 5 * time.Second},
+		{" 60 ", time.Minute},
+		{float64(7), 7 * time.Second},
+		{"172800", 48 * time.Hour},
+		{"172801", time.Hour},
+		{"NaN", time.Hour},
 	} {
 		if got := timeoutOf(tt.in); got != tt.want {
 			t.Errorf("timeoutOf(%v) = %v, want %v", tt.in, got, tt.want)

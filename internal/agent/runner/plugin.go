@@ -110,6 +110,7 @@ func (r *Runner) script(ctx context.Context, path string, p plugin, s script, en
 		out.note("cannot write the script: " + err.Error())
 		return Result{Status: Failed, Code: 1}
 	}
+	defer os.Remove(path) // it may hold secrets that were parameters
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, errTimedOut)
 	defer cancel()
 	argv := p.command(path, s.text)
@@ -126,10 +127,11 @@ func (r *Runner) script(ctx context.Context, path string, p plugin, s script, en
 // so a process that a script leaves in the background does not hold it.
 func (r *Runner) wait(ctx context.Context, cmd *exec.Cmd, out *streams) Result {
 	if err := cmd.Start(); err != nil {
-		out.note("failed to run commands: " + err.Error())
 		if ctx.Err() != nil {
+			out.note("failed to run commands: " + context.Cause(ctx).Error())
 			return ended(ctx, 1)
 		}
+		out.note("failed to run commands: " + err.Error())
 		return Result{Status: Failed, Code: 1}
 	}
 	done := out.watch(100 * time.Millisecond)

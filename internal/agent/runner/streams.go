@@ -86,8 +86,12 @@ func (s *streams) text() (stdout, stderr string) {
 	return clip(head(s.stdout, MaxStdout), MaxStdout), clipWith(head(s.stderr, MaxStderr), notes, MaxStderr)
 }
 
-// head reads enough of a file for limit characters and one more.
+// head reads enough of a file for limit characters and one more. No file is an
+// empty one.
 func head(f *os.File, limit int) string {
+	if f == nil {
+		return ""
+	}
 	b := make([]byte, (limit+1)*utf8.UTFMax)
 	n, err := f.ReadAt(b, 0)
 	if err != nil && err != io.EOF {

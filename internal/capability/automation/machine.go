@@ -184,10 +184,7 @@ func (t *turn) handle(e event) error {
 	}
 	switch e.kind {
 	case evStart:
-		if t.s.Status == pending {
-			t.s.Status = inProgress
-			t.move(t.first(""))
-		}
+		t.start(e.message)
 		return nil
 	case evUnwound:
 		if t.s.Unwinding && !t.now.Before(t.s.UnwindUntil) {
@@ -203,6 +200,19 @@ func (t *turn) handle(e event) error {
 		t.loopDeadline(e)
 	}
 	return nil
+}
+
+// start enters the first step; a message says why nothing can run.
+func (t *turn) start(problem string) {
+	if t.s.Status != pending {
+		return
+	}
+	t.s.Status = inProgress
+	if problem != "" {
+		t.derail(problem)
+		return
+	}
+	t.move(t.first(""))
 }
 
 // stepEvent is what the running attempt reports.

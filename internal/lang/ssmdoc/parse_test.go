@@ -122,7 +122,7 @@ func TestRuntimeConfigBecomesSteps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(d.MainSteps) != 2 || d.MainSteps[0].Name != "0.aws:runShellScript" || d.MainSteps[1].Name != "0.aws:psModule" {
+	if len(d.MainSteps) != 2 || d.MainSteps[0].Name != "aws:runShellScript" || d.MainSteps[1].Name != "aws:psModule" {
 		t.Errorf("steps are %+v", d.MainSteps)
 	}
 }

@@ -129,7 +129,8 @@ func (s *Step) buildLoop(at place) error {
 }
 
 // buildRuntimeConfig reads the plugins of schema 1.2: each property set of a
-// plugin is one step, named after its id or its place.
+// plugin is one step. The first is named after the plugin, as the agent reports
+// it; a further one after its id or its place.
 func (d *Document) buildRuntimeConfig(n *Node) error {
 	at := place{}.key("runtimeConfig")
 	if err := at.want(n, Map); err != nil {
@@ -164,8 +165,9 @@ func (d *Document) addProperty(at place, plugin Field, i int, set *Node) error {
 	} else if err := at.want(set, Map); err != nil {
 		return err
 	}
-	s.Name = s.Inputs.Get("id").Str()
-	if s.Name == "" {
+	if i == 0 {
+		s.Name = plugin.Key
+	} else if s.Name = s.Inputs.Get("id").Str(); s.Name == "" {
 		s.Name = fmt.Sprintf("%d.%s", i, plugin.Key)
 	}
 	d.MainSteps = append(d.MainSteps, s)

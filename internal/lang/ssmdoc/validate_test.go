@@ -150,7 +150,7 @@ func TestInvalidCommand(t *testing.T) {
 		{"precondition schema", c, strings.Replace(step("}\n  precondition: {StringEquals: [platformType, Linux]}"), "2.2", "2.0", 1), 6, "a", "no preconditions"},
 		{"1.2 empty", c, "schemaVersion: '1.2'\nruntimeConfig: {}\n", 1, "", "no runtimeConfig"},
 		{"1.2 plugin", c, "schemaVersion: '1.2'\nruntimeConfig:\n  aws:none: {properties: []}\n", 1, "", "no runtimeConfig"},
-		{"1.2 unknown plugin", c, "schemaVersion: '1.2'\nruntimeConfig:\n  aws:none: {properties: [{}]}\n", 3, "0.aws:none", "unknown plugin"},
+		{"1.2 unknown plugin", c, "schemaVersion: '1.2'\nruntimeConfig:\n  aws:none: {properties: [{}]}\n", 3, "aws:none", "unknown plugin"},
 	})
 }
 

@@ -1,12 +1,12 @@
 package shape_test
 
 import (
-	"reflect"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchbill/watchbill/internal/wire/shape"
+	"github.com/watchbill/watchbill/internal/wire/wiretest"
 )
 
 // Every operation of every model, over its own protocol, there and back.
@@ -57,9 +57,8 @@ func TestOutputsOfAllOperationsRoundTrip(t *testing.T) {
 			op := &m.Operations[i]
 			t.Run(m.Service+"/"+op.Name, func(t *testing.T) {
 				out := op.NewOutput()
-				s := &sampler{t: t, m: m, max: true}
 				if op.Output != shape.None {
-					s.structure(op.Output, reflect.ValueOf(out).Elem(), 0)
+					wiretest.Sample(t, m, op.Output, out, true)
 				}
 				r := shape.EncodeOutput(m, op, "id", out)
 				if r.Status != op.Status {

@@ -30,6 +30,12 @@ func rulesOf(s *Shape) *rules {
 	return r
 }
 
+// Check lists the constraints of a string shape that value breaks, as AWS words
+// them.
+func (s *Shape) Check(value string) []string {
+	return rulesOf(s).broken(reflect.ValueOf(value))
+}
+
 // broken lists the constraints that v does not satisfy, as AWS words them.
 func (r *rules) broken(v reflect.Value) []string {
 	if r == nil {

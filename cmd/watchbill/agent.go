@@ -1,0 +1,47 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/watchbill/watchbill/internal/agent"
+)
+
+func agentCommand() *cobra.Command {
+	c := &cobra.Command{Use: "agent", Short: "Run this machine as a managed node"}
+	c.AddCommand(agentRegisterCommand(), agentRunCommand())
+	return c
+}
+
+func agentRegisterCommand() *cobra.Command {
+	var cfg agent.Config
+	c := &cobra.Command{Use: "register", Short: "Register this machine with a hub", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		id, err := agent.Register(c.Context(), cfg)
+		if err == nil {
+			_, _ = fmt.Fprintln(c.OutOrStdout(), id)
+		}
+		return err
+	}}
+	f := c.Flags()
+	f.StringVar(&cfg.Hub, "hub", "", "the hub's address, https://HOST:PORT (required)")
+	f.StringVar(&cfg.ActivationID, "activation-id", "", "id from create-activation (required)")
+	f.StringVar(&cfg.ActivationCode, "activation-code", "", "code from create-activation (required)")
+	f.StringVar(&cfg.StateDir, "state", "", "directory for the agent's files (required)")
+	f.StringVar(&cfg.CAFile, "ca", "", "PEM file of the authority that signed the hub's certificate")
+	f.StringVar(&cfg.Region, "region", "", "region to register in (default: the hub's home region)")
+	return c
+}
+
+func agentRunCommand() *cobra.Command {
+	var state string
+	level := slog.LevelInfo
+	c := &cobra.Command{Use: "run", Short: "Take commands from the hub", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		log := slog.New(slog.NewJSONHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
+		return agent.Run(c.Context(), state, log)
+	}}
+	c.Flags().StringVar(&state, "state", "", "directory for the agent's files (required)")
+	c.Flags().TextVar(&level, "log-level", level, "debug, info, warn or error")
+	return c
+}

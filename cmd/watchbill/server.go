@@ -1,0 +1,71 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/watchbill/watchbill/internal/server"
+)
+
+func serverCommand() *cobra.Command {
+	cfg := server.Config{Version: version}
+	level := slog.LevelInfo
+	c := &cobra.Command{Use: "server", Short: "Run the hub", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+		ready := func(url string) { _, _ = fmt.Fprintln(c.OutOrStdout(), "ready "+url) }
+		return server.Run(c.Context(), cfg, log, ready)
+	}}
+	f := c.Flags()
+	f.StringVar(&cfg.Data, "data", "", "directory for the hub's files (required)")
+	f.StringVar(&cfg.Listen, "listen", server.DefaultListen, "address of the TLS listener")
+	f.StringVar(&cfg.DB, "db", "", "postgres:// address of a shared store (default: a SQLite file in the data directory)")
+	f.StringVar(&cfg.Account, "account", server.DefaultAccount, "account id, 12 digits")
+	f.StringSliceVar(&cfg.Regions, "region", []string{server.DefaultRegion}, "regions served, the first is home")
+	f.StringVar(&cfg.DevHTTP, "dev-http", "", "also serve plain HTTP on this loopback address")
+	f.StringVar(&cfg.AdminKey, "admin-key", "", "ID:SECRET of the first administrator's key, for tests")
+	f.StringSliceVar(&cfg.Names, "name", nil, "further names or addresses in the certificate")
+	f.DurationVar(&cfg.StageUnit, "stage-minute", time.Minute, "what one minute of an escalation plan lasts, for drills")
+	f.StringSliceVar(&cfg.AllowPrivate, "allow-private", nil, "private networks that outbound connections may reach, as 10.0.0.0/8 or loopback")
+	f.StringVar(&cfg.SMTP, "smtp", "", "host:port of the mail relay")
+	f.StringVar(&cfg.MailFrom, "mail-from", "watchbill@localhost", "sender of e-mail pages")
+	f.TextVar(&level, "log-level", level, "debug, info, warn or error")
+	return c
+}
+
+func envCommand() *cobra.Command {
+	var data string
+	c := &cobra.Command{Use: "env", Short: "Print the exports that point the aws CLI at a hub", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		lines, err := server.Env(data)
+		for _, l := range lines {
+			_, _ = fmt.Fprintln(c.OutOrStdout(), l)
+		}
+		return err
+	}}
+	c.Flags().StringVar(&data, "data", "", "the hub's data directory (required)")
+	return c
+}
+
+func auditCommand() *cobra.Command {
+	var data, db string
+	verify := &cobra.Command{Use: "verify", Short: "Check the journal against its signed checkpoints", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		return server.VerifyAudit(c.Context(), data, db, c.OutOrStdout())
+	}}
+	verify.Flags().StringVar(&data, "data", "", "the hub's data directory (required)")
+	verify.Flags().StringVar(&db, "db", "", "postgres:// address of the store when it is not in the data directory")
+	c := &cobra.Command{Use: "audit", Short: "Tools for the journal"}
+	c.AddCommand(verify)
+	return c
+}
+
+func opsCommand() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{Use: "ops", Short: "List the operations and their state", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		return server.PrintOperations(c.OutOrStdout(), asJSON)
+	}}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}

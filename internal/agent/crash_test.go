@@ -1,0 +1,151 @@
+//go:build unix
+
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/watchbill/watchbill/internal/wire/mgs"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The environment of a second process of this test binary, which takes a job
+// and is killed at a point.
+const (
+	crashPoint = "WATCHBILL_TEST_CRASH"
+	crashDir   = "WATCHBILL_TEST_CRASH_DIR"
+	crashJob   = "WATCHBILL_TEST_CRASH_JOB"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(crashPoint) != "" {
+		fmt.Fprintln(os.Stderr, crash())
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// crash does not return unless something is wrong.
+func crash() error {
+	dir := os.Getenv(crashDir)
+	s, err := registered(dir)
+	if err != nil {
+		return err
+	}
+	n, err := newNode(dir, s, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	n.stop = context.Background()
+	if err := n.recover(); err != nil {
+		return err
+	}
+	got := n.receive(mgs.AgentJob{Content: os.Getenv(crashJob), JobID: mgs.JobID("c1", testNode), Topic: mgs.TopicSendCommand})
+	if got.code != mgs.AckOK {
+		return fmt.Errorf("ack %s %s", got.code, got.text)
+	}
+	switch os.Getenv(crashPoint) {
+	case "start recorded":
+		if err := n.ledger.Start("c1"); err != nil {
+			return err
+		}
+		fallthrough
+	case "accepted":
+		return syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	}
+	got.then() // the script kills this process
+	n.jobs.Wait()
+	return nil
+}
+
+// twoSteps writes a line to a file in each step; the lines behind it are of
+// the second step.
+func twoSteps(mark string, behind ...string) map[string]any {
+	second, _ := json.Marshal(append([]string{"echo second >> " + mark, "echo text of second"}, behind...))
+	c := command("c1")
+	c["DocumentContent"] = json.RawMessage(`{"schemaVersion":"2.2","mainSteps":[
+	 {"action":"aws:runShellScript","name":"first","inputs":{"runCommand":["echo first >> ` + mark + `"]}},
+	 {"action":"aws:runShellScript","name":"second","inputs":{"runCommand":` + string(second) + `}},
+	 {"action":"aws:runShellScript","name":"third","inputs":{"runCommand":["echo third >> ` + mark + `"]}}]}`)
+	return c
+}
+
+// TestCrash kills the program with a job at each point and runs it again: no
+// step starts twice, and the hub hears what is known.
+func TestCrash(t *testing.T) {
+	for _, tt := range []struct {
+		point  string
+		behind string
+		status string
+		ran    string
+		steps  map[string]string
+	}{
+		{"accepted", "true", "Success", "first second third", map[string]string{"first": "Success", "second": "Success", "third": "Success"}},
+		{"start recorded", "true", "Failed", "", map[string]string{"first": "Failed", "second": "Skipped", "third": "Skipped"}},
+		{"step runs", "kill -9 $PPID", "Failed", "first second", map[string]string{"first": "Success", "second": "Failed", "third": "Skipped"}},
+	} {
+		t.Run(tt.point, func(t *testing.T) {
+			h := newTestHub(t)
+			dir := h.register()
+			mark := filepath.Join(t.TempDir(), "mark")
+			killed(t, dir, tt.point, twoSteps(mark, tt.behind))
+			run(t, dir)
+			l := h.link()
+			steps := map[string]string{}
+			status := mgs.StatusInProgress
+			for status == mgs.StatusInProgress {
+				c, m := l.reply("c1")
+				l.ack("c1", m)
+				status = c.DocumentStatus
+				for name, s := range c.RuntimeStatus {
+					steps[name] = s.Status
+					if s.Code == -1 && !strings.Contains(s.StandardError, "the result is unknown") {
+						t.Errorf("%s: %+v", name, s)
+					}
+					if tt.point == "step runs" && name == "second" && s.StandardOutput != "text of second\n" {
+						t.Errorf("the output before the crash is lost: %+v", s)
+					}
+				}
+			}
+			if diff := cmp.Diff(tt.steps, steps); diff != "" || status != tt.status {
+				t.Errorf("status %s, steps (-want +got):\n%s", status, diff)
+			}
+			b, _ := os.ReadFile(mark)
+			if ran := strings.Join(strings.Fields(string(b)), " "); ran != tt.ran {
+				t.Errorf("ran %q, want %q", ran, tt.ran)
+			}
+			if code := l.job("c1", mgs.TopicSendCommand, twoSteps(mark)); code != mgs.AckDuplicate {
+				t.Errorf("sent again: ack %s", code)
+			}
+		})
+	}
+}
+
+// killed runs this test binary as a node program that dies at a point.
+func killed(t *testing.T, dir, point string, job any) {
+	t.Helper()
+	text, err := json.Marshal(job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), exe)
+	cmd.Env = append(os.Environ(), crashPoint+"="+point, crashDir+"="+dir, crashJob+"="+string(text))
+	out, _ := cmd.CombinedOutput()
+	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || ws.Signal() != syscall.SIGKILL {
+		t.Fatalf("the program was not killed: %v, %s", cmd.ProcessState, out)
+	}
+}

@@ -1,0 +1,135 @@
+package automation
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/watchbill/watchbill/internal/api/ssm"
+)
+
+// commandInputs are the inputs of aws:runCommand that SendCommand takes as they are.
+var commandInputs = map[string]bool{
+	"DocumentName": true, "DocumentVersion": true, "InstanceIds": true, "Targets": true, "Parameters": true, "Comment": true,
+	"DocumentHash": true, "DocumentHashType": true, "NotificationConfig": true, "OutputS3BucketName": true, "OutputS3KeyPrefix": true,
+	"TimeoutSeconds": true, "ServiceRoleArn": true, "MaxConcurrency": true, "MaxErrors": true, "CloudWatchOutputConfig": true,
+}
+
+func sendCommand(_ *work, in map[string]any) (*call, error) {
+	body := map[string]any{}
+	for k, v := range in {
+		if !commandInputs[k] {
+			return nil, fmt.Errorf("aws:runCommand has no input %s", k)
+		}
+		body[k] = v
+	}
+	if _, ok := body["DocumentName"]; !ok {
+		return nil, fmt.Errorf("aws:runCommand needs DocumentName")
+	}
+	if p, ok := body["Parameters"].(map[string]any); ok {
+		body["Parameters"] = allTexts(p)
+	}
+	b, err := marshal(canonical(ssm.Model, "SendCommand", body))
+	return &call{service: "ssm", operation: "SendCommand", body: b}, err
+}
+
+func commandSent(_ *work, _ map[string]any, body []byte) outcome {
+	id := commandID(body)
+	if id == "" {
+		return failedf("the answer of SendCommand has no CommandId")
+	}
+	return outcome{kind: away, far: id, outputs: map[string]any{"CommandId": id}}
+}
+
+func commandID(body []byte) string {
+	var out struct{ Command struct{ CommandId string } }
+	if json.Unmarshal(body, &out) != nil {
+		return ""
+	}
+	return out.Command.CommandId
+}
+
+func askCommand(w *work, _ map[string]any) (*call, error) {
+	b, err := marshal(map[string]any{"CommandId": w.row.Far, "Details": true})
+	return &call{service: "ssm", operation: "ListCommandInvocations", body: b, repeatable: true}, err
+}
+
+func cancelCommand(far string) *call {
+	b, err := marshal(map[string]any{"CommandId": far})
+	if err != nil {
+		return nil
+	}
+	return &call{service: "ssm", operation: "CancelCommand", body: b, repeatable: true}
+}
+
+// invocation is what aws:runCommand reads of a CommandInvocation.
+type invocation struct {
+	InstanceId     string
+	Status         string
+	StatusDetails  string
+	CommandPlugins []struct {
+		Name         string
+		Output       string
+		ResponseCode *int64
+	}
+}
+
+func (i *invocation) over() bool {
+	switch i.Status {
+	case "Pending", "InProgress", "Delayed", "Cancelling":
+		return false
+	}
+	return true
+}
+
+// commandAnswer reads the invocations: the step goes on when all are over.
+// Assumption: Status is the first that is not Success; Output and ResponseCode are
+// those of the invocation with that status.
+func commandAnswer(w *work, _ map[string]any, body []byte) outcome {
+	var out struct{ CommandInvocations []invocation }
+	if err := json.Unmarshal(body, &out); err != nil {
+		return failedf("the answer of ListCommandInvocations: %v", err)
+	}
+	if len(out.CommandInvocations) == 0 {
+		return outcome{kind: again}
+	}
+	worst := &out.CommandInvocations[0]
+	for i := range out.CommandInvocations {
+		inv := &out.CommandInvocations[i]
+		if !inv.over() {
+			return outcome{kind: again}
+		}
+		if worst.Status == success && inv.Status != success {
+			worst = inv
+		}
+	}
+	return commandOutcome(w.row.Far, worst)
+}
+
+func commandOutcome(id string, inv *invocation) outcome {
+	text, code := inv.result()
+	o := outcome{
+		kind: done, code: fmt.Sprint(code), response: text,
+		outputs: map[string]any{"CommandId": id, "Status": inv.Status, "ResponseCode": code, "Output": text},
+	}
+	if inv.Status == success {
+		return o
+	}
+	o.kind, o.reason = failure, "CommandFailed"
+	o.message = fmt.Sprintf("command %s on %s ended as %s (%s) with response code %d", id, inv.InstanceId, inv.Status, inv.StatusDetails, code)
+	return o
+}
+
+// result joins the outputs of the plugins; the code is the first that is not 0.
+func (i *invocation) result() (text string, code int64) {
+	var parts []string
+	for _, p := range i.CommandPlugins {
+		if p.Output != "" {
+			parts = append(parts, p.Output)
+		}
+		if p.ResponseCode != nil && code == 0 {
+			code = *p.ResponseCode
+		}
+	}
+	return strings.Join(parts, "\n"), code
+}

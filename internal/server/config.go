@@ -1,0 +1,98 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Config is what the command line gives.
+type Config struct {
+	Data    string   // directory of everything the hub keeps in files
+	Listen  string   // host:port of the TLS listener
+	DevHTTP string   // host:port of a plain listener, loopback only; "" for none
+	DB      string   // postgres://…; "" for SQLite in Data
+	Account string   // 12 digits
+	Regions []string // the first is home
+	Names   []string // further names in the certificate
+	// AdminKey fixes the first administrator's key, as ID:SECRET; "" makes one up.
+	AdminKey string
+	// StageUnit is what one minute of an escalation plan lasts; for drills.
+	StageUnit time.Duration
+	// AllowPrivate lets outbound connections reach this machine and private networks.
+	AllowPrivate []string
+	SMTP         string // host:port of the mail relay; "" for none
+	MailFrom     string
+	Version      string
+}
+
+// Defaults of the command line.
+const (
+	DefaultListen  = "127.0.0.1:8443"
+	DefaultAccount = "123456789012"
+	DefaultRegion  = "us-east-1"
+)
+
+var (
+	accountForm = regexp.MustCompile(`^[0-9]{12}$`)
+	regionForm  = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
+)
+
+// check fills in defaults and refuses what cannot work, naming the flag.
+func (c *Config) check() error {
+	if c.Data == "" {
+		return errors.New("--data: name a directory")
+	}
+	data, err := filepath.Abs(c.Data)
+	if err != nil {
+		return fmt.Errorf("--data: %w", err)
+	}
+	c.Data = data
+	if !accountForm.MatchString(c.Account) {
+		return fmt.Errorf("--account %q: an account has 12 digits", c.Account)
+	}
+	if len(c.Regions) == 0 {
+		return errors.New("--region: name at least one region")
+	}
+	for _, r := range c.Regions {
+		if !regionForm.MatchString(r) {
+			return fmt.Errorf("--region %q: not in the form of us-east-1", r)
+		}
+	}
+	if c.StageUnit == 0 {
+		c.StageUnit = time.Minute
+	}
+	if c.AdminKey != "" && !strings.Contains(c.AdminKey, ":") {
+		return errors.New("--admin-key: write ID:SECRET")
+	}
+	return c.checkDevHTTP()
+}
+
+func (c *Config) checkDevHTTP() error {
+	if c.DevHTTP == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(c.DevHTTP)
+	if err != nil {
+		return fmt.Errorf("--dev-http: %w", err)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("--dev-http %s: plain HTTP is served on a loopback address only", c.DevHTTP)
+	}
+	return nil
+}
+
+// dbURL is the store's address.
+func (c *Config) dbURL() string {
+	if c.DB != "" {
+		return c.DB
+	}
+	return "sqlite:" + filepath.Join(c.Data, "watchbill.db")
+}
+
+// HomeRegion is the first region.
+func (c *Config) HomeRegion() string { return c.Regions[0] }
