@@ -26,8 +26,6 @@ type Authorizer struct {
 // New makes an authorizer.
 func New(tags TagLookup) *Authorizer { return &Authorizer{Tags: tags} }
 
-type authorizerKey struct{}
-
 type callKey struct{}
 
 // Authorize decides whether the caller of ctx may run an operation with this
