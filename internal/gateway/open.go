@@ -27,7 +27,7 @@ const (
 func (g *Gateway) createControlChannel(w http.ResponseWriter, r *http.Request) {
 	ctx, body, err := g.authenticate(w, r)
 	if err == nil {
-		err = mgs.Decode(body, &mgs.ChannelRequest{})
+		err = decode(body, &mgs.ChannelRequest{})
 	}
 	var token string
 	if err == nil {
@@ -113,11 +113,6 @@ func (g *Gateway) openControlChannel(w http.ResponseWriter, r *http.Request) {
 		gateway: g, conn: conn, node: r.PathValue("node"), id: uuid.NewString(), own: hello.AgentName == mgs.OwnAgent,
 		ended: make(chan struct{}), log: g.Logger.With("node", r.PathValue("node")),
 	}
-	if !g.attach(c) {
-		closeWith(conn, websocket.CloseServiceRestart)
-		return
-	}
-	defer g.detach(c)
 	c.serve(ctx, hello)
 }
 
