@@ -209,8 +209,8 @@ func (s *Service) validateContactTarget(tx *db.Tx, t *contacts.ContactTargetInfo
 		return invalid("Plan", "a contact target needs a ContactId")
 	}
 	p, ok, err := s.Find(tx, *t.ContactId)
-	if err == nil && (!ok || p.Type == contacts.ContactTypeEscalation) {
-		err = invalid("Plan", "%s is not a PERSONAL contact or an on-call schedule", *t.ContactId)
+	if err == nil && (!ok || p.Type == contacts.ContactTypeEscalation || p.Scope != tx.Scope) {
+		err = invalid("Plan", "%s is not a PERSONAL contact or an on-call schedule of this region", *t.ContactId)
 	}
 	return err
 }

@@ -77,13 +77,13 @@ type Run struct {
 
 // Retry is a page to be sent again because its delivery failed.
 type Retry struct {
-	Page Page      `json:"page"`
+	Slot Slot      `json:"slot"`
 	Due  time.Time `json:"due"`
 }
 
-// Page names one page of an engagement: which run and stage wants which
+// Slot names one page of an engagement: which run and stage wants which
 // channel, and the how-manieth try it is.
-type Page struct {
+type Slot struct {
 	Run    int `json:"run"`
 	Stage  int `json:"stage"`
 	Target int `json:"target"`
@@ -106,7 +106,7 @@ type Effect struct {
 	Kind  EffectKind
 	Run   int
 	Stage int
-	Page  Page // of SendPage
+	Slot  Slot // of SendPage
 }
 
 // Machine holds what all transitions need and no state.
@@ -184,7 +184,7 @@ func (m Machine) Stop(s State, now time.Time) (State, []Effect) {
 
 // Failed records that a page could not be delivered: it is sent again after
 // the retry interval of its target while the plan of that person goes on.
-func (m Machine) Failed(s State, p Page, now time.Time) State {
+func (m Machine) Failed(s State, p Slot, now time.Time) State {
 	if s.Outcome != "" || p.Run >= len(s.Runs) || s.Runs[p.Run].Ended {
 		return s
 	}
@@ -194,7 +194,7 @@ func (m Machine) Failed(s State, p Page, now time.Time) State {
 	}
 	s = s.clone()
 	p.Try++
-	s.Retries = append(s.Retries, Retry{Page: p, Due: now.Add(time.Duration(wait) * m.Unit)})
+	s.Retries = append(s.Retries, Retry{Slot: p, Due: now.Add(time.Duration(wait) * m.Unit)})
 	return s
 }
 
@@ -257,7 +257,7 @@ func (t *step) engage(run, stage, depth int) int {
 	for i, target := range t.s.Runs[run].Plan.Stages[stage].Targets {
 		switch {
 		case target.Channel != "":
-			pages += t.page(Page{Run: run, Stage: stage, Target: i}, target.Channel)
+			pages += t.page(Slot{Run: run, Stage: stage, Target: i}, target.Channel)
 		case target.Contact != "" && depth < maxDepth:
 			pages += t.contact(run, stage, target, depth)
 		}
@@ -268,11 +268,11 @@ func (t *step) engage(run, stage, depth int) int {
 	return pages
 }
 
-func (t *step) page(p Page, channel string) int {
+func (t *step) page(p Slot, channel string) int {
 	if !t.Book.Reachable(channel) {
 		return 0
 	}
-	t.effects = append(t.effects, Effect{Kind: SendPage, Run: p.Run, Stage: p.Stage, Page: p})
+	t.effects = append(t.effects, Effect{Kind: SendPage, Run: p.Run, Stage: p.Stage, Slot: p})
 	return 1
 }
 
@@ -291,12 +291,12 @@ func (t *step) contact(run, stage int, target Target, depth int) int {
 func (t *step) retry() {
 	var later []Retry
 	for _, r := range t.s.Retries {
-		switch run := t.s.Runs[r.Page.Run]; {
+		switch run := t.s.Runs[r.Slot.Run]; {
 		case run.Ended:
 		case r.Due.After(t.now):
 			later = append(later, r)
 		default:
-			t.page(r.Page, run.Plan.Stages[r.Page.Stage].Targets[r.Page.Target].Channel)
+			t.page(r.Slot, run.Plan.Stages[r.Slot.Stage].Targets[r.Slot.Target].Channel)
 		}
 	}
 	t.s.Retries = later

@@ -9,14 +9,14 @@ import (
 	"pgregory.net/rapid"
 )
 
-// book is a phone book for the machine: plans by contact, dead channels.
-type book struct {
+// phones is a phone book for the machine: plans by contact, dead channels.
+type phones struct {
 	plans map[string]Plan
 	dead  map[string]bool
 }
 
-func (b book) Plan(c string) (Plan, bool) { p, ok := b.plans[c]; return p, ok }
-func (b book) Reachable(c string) bool    { return !b.dead[c] }
+func (b phones) Plan(c string) (Plan, bool) { p, ok := b.plans[c]; return p, ok }
+func (b phones) Reachable(c string) bool    { return !b.dead[c] }
 
 var day = time.Date(2026, 7, 1, 10, 0, 0, 0, time.UTC)
 
@@ -46,8 +46,8 @@ func tell(s State, effects []Effect) []string {
 	for _, e := range effects {
 		switch e.Kind {
 		case SendPage:
-			t := s.Runs[e.Run].Plan.Stages[e.Page.Stage].Targets[e.Page.Target]
-			out = append(out, fmt.Sprintf("page %s try %d", t.Channel, e.Page.Try))
+			t := s.Runs[e.Run].Plan.Stages[e.Slot.Stage].Targets[e.Slot.Target]
+			out = append(out, fmt.Sprintf("page %s try %d", t.Channel, e.Slot.Try))
 		case PlanEnded:
 			out = append(out, "ended "+string(s.Outcome))
 		default:
@@ -144,7 +144,7 @@ func TestStory(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			m := Machine{Unit: time.Minute, Book: book{people, tt.dead}}
+			m := Machine{Unit: time.Minute, Book: phones{people, tt.dead}}
 			s, effects := m.Start(tt.root, day)
 			if d := cmp.Diff(tt.first, tell(s, effects)); d != "" {
 				t.Fatalf("start (-want +got):\n%s", d)
@@ -169,9 +169,9 @@ func TestStory(t *testing.T) {
 
 func TestFailedPageIsSentAgain(t *testing.T) {
 	t.Parallel()
-	m := Machine{Unit: time.Minute, Book: book{}}
+	m := Machine{Unit: time.Minute, Book: phones{}}
 	s, effects := m.Start(person("ann", 10), day)
-	s = m.Failed(s, effects[1].Page, day.Add(time.Minute))
+	s = m.Failed(s, effects[1].Slot, day.Add(time.Minute))
 	if got, want := s.Next(), day.Add(3*time.Minute); !got.Equal(want) {
 		t.Fatalf("next %v, want %v", got, want)
 	}
@@ -180,13 +180,13 @@ func TestFailedPageIsSentAgain(t *testing.T) {
 		t.Fatal(d)
 	}
 	s, _ = m.Acknowledge(s, "ann", day.Add(4*time.Minute))
-	if s = m.Failed(s, effects[0].Page, day.Add(5*time.Minute)); !s.Next().IsZero() {
+	if s = m.Failed(s, effects[0].Slot, day.Add(5*time.Minute)); !s.Next().IsZero() {
 		t.Fatal("a page is sent again after the answer")
 	}
 }
 
-func drawPlans(t *rapid.T) (Plan, book) {
-	b := book{plans: map[string]Plan{}, dead: map[string]bool{}}
+func drawPlans(t *rapid.T) (Plan, phones) {
+	b := phones{plans: map[string]Plan{}, dead: map[string]bool{}}
 	minutes := rapid.SliceOfN(rapid.IntRange(0, 5), 0, 3)
 	for i := range 4 {
 		name := fmt.Sprintf("p%d", i)
@@ -214,14 +214,14 @@ func TestMachineProperties(t *testing.T) {
 		m := Machine{Unit: time.Minute, Book: b}
 		now := day
 		s, effects := m.Start(root, now)
-		seen := map[Page]bool{}
+		seen := map[Slot]bool{}
 		for range 200 {
 			over := s.Outcome != ""
 			for _, e := range effects {
-				if e.Kind == SendPage && seen[e.Page] {
-					t.Fatalf("page %+v twice", e.Page)
+				if e.Kind == SendPage && seen[e.Slot] {
+					t.Fatalf("page %+v twice", e.Slot)
 				}
-				seen[e.Page] = seen[e.Page] || e.Kind == SendPage
+				seen[e.Slot] = seen[e.Slot] || e.Kind == SendPage
 			}
 			if over {
 				if !s.Next().IsZero() {

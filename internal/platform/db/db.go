@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,6 +27,7 @@ type DB struct {
 	done    sync.WaitGroup
 	closing sync.Once
 	closed  error
+	frozen  atomic.Pointer[error]
 }
 
 // engine is what differs between the two stores.
@@ -79,7 +81,10 @@ func (d *DB) Update(ctx context.Context, f func(*Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return d.engine.update(ctx, f)
+	if err := d.frozen.Load(); err != nil {
+		return *err
+	}
+	return explain(d.engine.update(ctx, f))
 }
 
 // View runs f in a read-only transaction on one snapshot.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/fstest"
@@ -142,6 +143,50 @@ func TestFilter(t *testing.T) {
 	}
 	if f := new(db.Filter).In("c", nil); f.Where() != " where 1 = 0" {
 		t.Fatal(f.Where())
+	}
+}
+
+func TestFullDisk(t *testing.T) {
+	d := dbtest.SQLite(t, schema)
+	limit := func(pages int) {
+		err := d.Update(t.Context(), func(tx *db.Tx) error {
+			_, err := tx.Exec(fmt.Sprintf("pragma max_page_count = %d", pages))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(1) // the least it takes is the size it has
+	big := strings.Repeat("x", 1<<16)
+	before := count(t, d)
+	for i := range 3 {
+		if err := d.Update(t.Context(), func(tx *db.Tx) error { return insert(tx, fmt.Sprint(i, big)) }); !errors.Is(err, db.ErrFull) {
+			t.Fatalf("%v", err)
+		}
+	}
+	if n := count(t, d); n != before {
+		t.Fatalf("%d rows, want %d", n, before)
+	}
+	limit(1 << 20)
+	if err := d.Update(t.Context(), func(tx *db.Tx) error { return insert(tx, "a"+big) }); err != nil {
+		t.Fatalf("no recovery: %v", err)
+	}
+}
+
+func TestFrozenStoreReads(t *testing.T) {
+	d := dbtest.SQLite(t, schema)
+	cold := errors.New("cold")
+	d.Freeze(cold)
+	if err := d.Update(t.Context(), func(tx *db.Tx) error { return insert(tx, "a") }); !errors.Is(err, cold) {
+		t.Fatal(err)
+	}
+	if n := count(t, d); n != 0 {
+		t.Fatal(n)
+	}
+	d.Freeze(nil)
+	if err := d.Update(t.Context(), func(tx *db.Tx) error { return insert(tx, "a") }); err != nil {
+		t.Fatal(err)
 	}
 }
 

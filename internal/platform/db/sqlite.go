@@ -115,13 +115,21 @@ func (s *sqlite) gather(first *request) []*request {
 }
 
 func (s *sqlite) commit(group []*request) {
+	if len(group) == 0 {
+		return
+	}
 	if err := s.exec("begin immediate"); err != nil {
 		failAll(group, err)
 		return
 	}
 	wrote := false
-	for _, r := range group {
-		s.one(r)
+	for i, r := range group {
+		if err := s.one(r); err != nil { // the transaction is gone, and with it what succeeded before
+			_ = s.exec("rollback")
+			failAll(group[:i], err)
+			s.commit(group[i+1:])
+			return
+		}
 		wrote = wrote || r.err == nil
 	}
 	if !wrote {
@@ -134,20 +142,23 @@ func (s *sqlite) commit(group []*request) {
 	}
 }
 
-// one runs a request inside its savepoint.
-func (s *sqlite) one(r *request) {
+// one runs a request inside its savepoint. Its own error says that the shared
+// transaction is lost: SQLite gives it up as a whole when the disk is full.
+func (s *sqlite) one(r *request) error {
 	if r.err = s.exec("savepoint one"); r.err != nil {
-		return
+		return r.err
 	}
 	r.tx, r.err = s.protect(r)
 	if r.err != nil {
 		if err := s.exec("rollback to one"); err != nil {
-			r.err = errors.Join(r.err, err)
+			return r.err
 		}
 	}
 	if err := s.exec("release one"); err != nil {
 		r.err = errors.Join(r.err, err)
+		return r.err
 	}
+	return nil
 }
 
 var errPanicked = errors.New("db: the transaction panicked")
