@@ -133,6 +133,7 @@ func (n *node) serve(c *channel) error {
 	c.watch()
 	helpers.Go(func() { n.beat(c, quit) })
 	helpers.Go(func() { n.keepReplies(c, quit) })
+	helpers.Go(func() { n.keepOutputs(c, quit) })
 	for {
 		kind, b, err := c.conn.ReadMessage()
 		if err != nil {
@@ -202,6 +203,11 @@ func (n *node) handle(c *channel, m *mgs.Message) error {
 			return nil
 		}
 		n.acknowledged(ack)
+	case mgs.TypeJobOutputAck:
+		var ack mgs.JobOutputAck
+		if mgs.Decode(m.Payload, &ack) == nil {
+			n.held(c, ack)
+		}
 	case mgs.TypeInteractiveShell:
 		return n.refuseSession(c, m)
 	case mgs.TypeChannelClosed:

@@ -18,6 +18,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -59,6 +60,7 @@ type link struct {
 	conn   *websocket.Conn
 	open   mgs.OpenControlChannel
 	frames chan *mgs.Message
+	passed []*mgs.Message // frames that until went past
 	closed chan struct{}
 }
 
@@ -131,6 +133,12 @@ func (h *testHub) answer(operation string, r *http.Request, body []byte, in map[
 			return nil, err
 		}
 		return struct{}{}, h.take(in["NewPublicKey"])
+	case "GetParameters":
+		parameters := []map[string]string{{"Name": "/app/name", "Selector": ":3", "Type": "String", "Value": "web"}}
+		if in["WithDecryption"] == true {
+			parameters = []map[string]string{{"Name": "/app/key", "Type": "SecureString", "Value": "s3cret"}}
+		}
+		return map[string]any{"Parameters": parameters, "InvalidParameters": []string{}}, h.checkToken(r, body)
 	case "UpdateInstanceInformation":
 		return struct{}{}, h.checkToken(r, body)
 	}
@@ -310,14 +318,18 @@ func command(id string, lines ...string) map[string]any {
 	}
 }
 
-// until reads frames up to one of a type.
+// until is the next frame of a type; those of other types are kept.
 func (l *link) until(messageType string, payload any) *mgs.Message {
 	l.t.Helper()
-	for {
-		m := next(l.t, messageType, l.frames)
+	for i := 0; ; i++ {
+		if i == len(l.passed) {
+			l.passed = append(l.passed, next(l.t, messageType, l.frames))
+		}
+		m := l.passed[i]
 		if m.Type != messageType {
 			continue
 		}
+		l.passed = slices.Delete(l.passed, i, i+1)
 		if err := mgs.Decode(m.Payload, payload); err != nil {
 			l.t.Fatal(err)
 		}

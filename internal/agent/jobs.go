@@ -127,6 +127,8 @@ func (n *node) execute(ctx context.Context, rec ledger.Record) {
 	n.log.Info("command started", "command", rec.CommandID, "document", job.DocumentName)
 	n.send(newReply(rec.JobID, runner.InProgress, ""))
 	began := time.Now()
+	n.outputs.begin(rec.CommandID, rec.JobID, job.StepNames())
+	defer n.outputs.end(rec.CommandID)
 	var results []runner.Result
 	status := n.runner.Run(ctx, n.ledger.Dir(rec.CommandID), job, func(r runner.Result) {
 		results = append(results, r)

@@ -25,15 +25,16 @@ const (
 
 // node is a running node program.
 type node struct {
-	log    *slog.Logger
-	id     string
-	hub    *hub
-	role   *role
-	ledger *ledger.Ledger
-	runner runner.Runner
-	slots  chan struct{} // holds one element for each running command
-	jobs   sync.WaitGroup
-	stop   context.Context // ends, with runner.ErrStopped, when the node stops
+	log     *slog.Logger
+	id      string
+	hub     *hub
+	role    *role
+	ledger  *ledger.Ledger
+	runner  runner.Runner
+	outputs *outputs
+	slots   chan struct{} // holds one element for each running command
+	jobs    sync.WaitGroup
+	stop    context.Context // ends, with runner.ErrStopped, when the node stops
 
 	mu      sync.Mutex
 	cancels map[string]context.CancelCauseFunc // commands that wait or run
@@ -82,12 +83,15 @@ func newNode(stateDir string, s *state, log *slog.Logger) (*node, error) {
 	for _, id := range l.Damaged() {
 		log.Error("the record of a command is damaged, its result is lost and it will not run", "command", id)
 	}
-	return &node{
+	n := &node{
 		log: log.With("node", s.InstanceID), id: s.InstanceID, hub: h, role: r, ledger: l,
 		runner:  runner.Runner{InstanceID: s.InstanceID, Region: s.Region},
+		outputs: newOutputs(),
 		slots:   make(chan struct{}, maxRunning),
 		cancels: map[string]context.CancelCauseFunc{}, sent: map[string]sending{},
-	}, nil
+	}
+	n.runner.Stored = n.stored
+	return n, nil
 }
 
 func (n *node) run(ctx context.Context) error {

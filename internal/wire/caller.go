@@ -20,7 +20,7 @@ func (rt *Router) Call(ctx context.Context, service, operation string, input []b
 		id = uuid.NewString()
 		ctx = WithRequestID(ctx, id)
 	}
-	x := &exchange{rt: rt, id: id, started: rt.cfg.Now(), ctx: ctx, inProcess: true}
+	x := &exchange{rt: rt, id: id, started: rt.cfg.Now(), ctx: take(ctx), inProcess: true}
 	x.target = target{model: rt.byService(service), name: operation}
 	var out []byte
 	x.err = x.guard(func() (err error) {

@@ -88,20 +88,3 @@ func (c Call) Input() any {
 // RawInput is the decoded input with all its members, nil when it was never read.
 // It must not be kept or printed.
 func (c Call) RawInput() any { return c.input }
-
-type invocationKey struct{}
-
-// WithInvocationID gives the context the SDK's id of a call, which stays the
-// same over its retries (header amz-sdk-invocation-id, not signed).
-func WithInvocationID(ctx context.Context, id string) context.Context {
-	if id == "" || len(id) > 128 {
-		return ctx
-	}
-	return context.WithValue(ctx, invocationKey{}, id)
-}
-
-// InvocationID is the SDK's id of the call, "" when it gave none.
-func InvocationID(ctx context.Context) string {
-	id, _ := ctx.Value(invocationKey{}).(string)
-	return id
-}

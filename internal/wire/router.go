@@ -106,7 +106,7 @@ func (rt *Router) byService(service string) *shape.Model {
 // ServeHTTP answers one request. It never panics on account of an operation.
 func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := uuid.NewString()
-	ctx := WithInvocationID(WithRequestID(r.Context(), id), r.Header.Get("Amz-Sdk-Invocation-Id"))
+	ctx := take(WithInvocationID(WithRequestID(r.Context(), id), r.Header.Get("Amz-Sdk-Invocation-Id")))
 	x := &exchange{rt: rt, started: rt.cfg.Now(), id: id}
 	resp := x.serve(ctx, w, r.WithContext(ctx))
 	x.finish(resp.Status)

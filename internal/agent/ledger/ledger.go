@@ -104,6 +104,16 @@ func (l *Ledger) Damaged() []string { return l.damaged }
 // Dir is the directory of an open job.
 func (l *Ledger) Dir(commandID string) string { return filepath.Join(l.dir, "open", commandID) }
 
+// Path is the directory of a job, open or done.
+func (l *Ledger) Path(commandID string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open[commandID] != nil {
+		return l.Dir(commandID)
+	}
+	return l.done(commandID)
+}
+
 func (l *Ledger) done(commandID string) string { return filepath.Join(l.dir, "done", commandID) }
 
 func (l *Ledger) record(commandID string) string {

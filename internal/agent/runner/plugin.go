@@ -110,6 +110,7 @@ func (r *Runner) script(ctx context.Context, path string, p plugin, s script, en
 		out.note("cannot write the script: " + err.Error())
 		return Result{Status: Failed, Code: 1}
 	}
+	defer os.Remove(path) // it may hold secrets that were parameters
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, errTimedOut)
 	defer cancel()
 	argv := p.command(path, s.text)

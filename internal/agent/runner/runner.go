@@ -3,10 +3,10 @@ package runner
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"time"
 )
 
@@ -52,6 +52,11 @@ type Runner struct {
 	InstanceID string
 	Region     string
 	MaxStream  int64 // bytes kept on disk of each stream of a step; 0 is 16 MiB
+
+	// Stored gives the values of the hub's parameters that a document's text
+	// names, by the name with its version or label if it has one; secure are
+	// the ones that may be SecureString. Nil refuses documents that name any.
+	Stored func(ctx context.Context, names []string, secure bool) (map[string]string, error)
 }
 
 const defaultMaxStream = 16 << 20
@@ -65,10 +70,13 @@ func (r *Runner) Run(ctx context.Context, dir string, job Job, report func(Resul
 		return Failed
 	}
 	f := flow{values: job.values(), status: Success}
+	if err := r.stored(ctx, steps, f.values); err != nil {
+		return unresolved(steps, err, report)
+	}
 	for i, s := range steps {
 		f.last = i == len(steps)-1
 		started := time.Now().UTC()
-		res := r.step(ctx, filepath.Join(dir, fmt.Sprintf("step-%d", i+1)), s, &f)
+		res := r.step(ctx, filepath.Join(dir, StepDir(i)), s, &f)
 		res.Name, res.Action = s.name, s.action
 		res.Start, res.End = started, time.Now().UTC()
 		f.status = worse(f.status, res.Status)
@@ -76,6 +84,10 @@ func (r *Runner) Run(ctx context.Context, dir string, job Job, report func(Resul
 	}
 	return f.status
 }
+
+// StepDir is the directory of a step below that of its job, by its position
+// from 0; the files stdout and stderr in it are the streams.
+func StepDir(i int) string { return "step-" + strconv.Itoa(i+1) }
 
 // flow is what earlier steps decided about later ones.
 type flow struct {
@@ -186,7 +198,7 @@ func Interrupted(dir string, job Job, done int) []Result {
 	for i, s := range steps[done:] {
 		res := Result{Status: Skipped, Code: 1, Stdout: ErrStopped.Error()}
 		if i == 0 {
-			res = unknown(filepath.Join(dir, fmt.Sprintf("step-%d", done+1)))
+			res = unknown(filepath.Join(dir, StepDir(done)))
 		}
 		res.Name, res.Action, res.Start, res.End = s.name, s.action, now, now
 		out = append(out, res)
@@ -204,5 +216,9 @@ func unknown(dir string) Result {
 	out.stderr, _ = os.Open(filepath.Join(dir, "stderr"))
 	defer out.close()
 	res.Stdout, res.Stderr = out.text()
+	scripts, _ := filepath.Glob(filepath.Join(dir, "*-script.*"))
+	for _, path := range scripts {
+		os.Remove(path)
+	}
 	return res
 }

@@ -220,8 +220,15 @@ func TestLargeOutputIsCut(t *testing.T) {
 
 func TestFilesArePrivate(t *testing.T) {
 	dir := t.TempDir()
-	new(Runner).Run(t.Context(), dir, parse(t, shell("true"), nil), func(Result) {})
-	want := map[string]os.FileMode{"": 0o700, "stdout": 0o600, "stderr": 0o600, "1-script.sh": 0o700}
+	var res Result
+	new(Runner).Run(t.Context(), dir, parse(t, shell(`stat -c %a "$0" 2>/dev/null || stat -f %Lp "$0"`), nil), func(r Result) { res = r })
+	if res.Stdout != "700\n" {
+		t.Errorf("the script has mode %s", res.Stdout)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "step-1", "1-script.sh")); err == nil {
+		t.Error("the script is still there")
+	}
+	want := map[string]os.FileMode{"": 0o700, "stdout": 0o600, "stderr": 0o600}
 	for name, mode := range want {
 		st, err := os.Stat(filepath.Join(dir, "step-1", name))
 		if err != nil || st.Mode().Perm() != mode {

@@ -55,6 +55,9 @@ func (s *Service) CreateActivation(ctx context.Context, in *ssm.CreateActivation
 	if in.RegistrationLimit != nil {
 		a.Limit = *in.RegistrationLimit
 	}
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
+	}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
 		a.Created, a.Expires = tx.Now, tx.Now.Add(defaultExpiry)
 		if in.ExpirationDate != nil {

@@ -42,7 +42,8 @@ func (x stringFilter) apply(tx *db.Tx, f *db.Filter) error {
 		return nil
 	}
 	if tag, ok := strings.CutPrefix(x.Key, "tag:"); ok {
-		return tagged(tx, f, tag, x.Values)
+		tagged(tx, f, tag, x.Values)
+		return nil
 	}
 	switch x.Key {
 	case "tag-key":

@@ -11,10 +11,8 @@ import (
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
+	"github.com/watchbill/watchbill/internal/platform/tagging"
 )
-
-// TagKind is the resource type of nodes in tagging.
-const TagKind = "ManagedInstance"
 
 // Node is a managed node, a row of node_node.
 type Node struct {
@@ -108,7 +106,7 @@ func (s *Service) DeregisterManagedInstance(ctx context.Context, in *ssm.Deregis
 		if err := s.Mailbox.Drop(tx, id); err != nil {
 			return err
 		}
-		if err := dropTags(tx, id); err != nil {
+		if err := tagging.Drop(tx, TagKind, id); err != nil {
 			return err
 		}
 		if err := tx.Notify(Topic(tx.Scope, id)); err != nil {

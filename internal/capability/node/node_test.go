@@ -23,13 +23,14 @@ import (
 	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/platform/journal/journaltest"
 	"github.com/watchbill/watchbill/internal/platform/mailbox"
+	"github.com/watchbill/watchbill/internal/platform/tagging"
 	"github.com/watchbill/watchbill/internal/platform/task"
 	"github.com/watchbill/watchbill/internal/platform/task/tasktest"
 )
 
 var (
 	scope      = db.Scope{Account: "123456789012", Region: "us-east-1"}
-	migrations = []db.Migrations{task.Migrations, journal.Migrations, mailbox.Migrations, node.Migrations}
+	migrations = []db.Migrations{task.Migrations, journal.Migrations, mailbox.Migrations, tagging.Migrations, node.Migrations}
 )
 
 type fixture struct {
@@ -395,6 +396,46 @@ func TestDeregister(t *testing.T) {
 		}
 		if holds, err := x.Holds(x.ctx, id, "c1"); err != nil || holds {
 			t.Errorf("the channel of a node that is gone: %v, %v", holds, err)
+		}
+	})
+}
+
+func TestTags(t *testing.T) {
+	each(t, func(t *testing.T, x fixture) {
+		out, err := x.CreateActivation(x.ctx, &ssm.CreateActivationInput{IamRole: new("r"), Tags: []ssm.Tag{{Key: new("Environment"), Value: new("prod")}}})
+		x.must(err)
+		tag, err := x.registerAs(*out.ActivationId, *out.ActivationCode, "t")
+		x.must(err)
+		x.must(x.Report(x.ctx, tag, node.Report{}))
+		x.register("plain")
+		for key, want := range map[string][]string{"tag:Environment": {tag}, "tag-key": {tag}, "tag:Other": nil} {
+			value := map[string]string{"tag-key": "Environment"}[key]
+			if value == "" {
+				value = "prod"
+			}
+			if diff := cmp.Diff(want, x.describe(ssm.InstanceInformationStringFilter{Key: &key, Values: []string{value}})); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", key, diff)
+			}
+		}
+		match := func(targets ...ssm.Target) (ids []string) {
+			x.must(x.DB.View(x.ctx, func(tx *db.Tx) error {
+				nodes, err := x.Match(tx, targets)
+				for _, n := range nodes {
+					ids = append(ids, n.ID)
+				}
+				return err
+			}))
+			return ids
+		}
+		prod := ssm.Target{Key: new("tag:Environment"), Values: []string{"prod", "stage"}}
+		if diff := cmp.Diff([]string{tag}, match(prod)); diff != "" {
+			t.Errorf("by tag (-want +got):\n%s", diff)
+		}
+		if got := match(prod, ssm.Target{Key: new("InstanceIds"), Values: []string{"mi-0"}}); len(got) != 0 {
+			t.Errorf("both targets match %v", got)
+		}
+		if got := match(ssm.Target{Key: new("InstanceIds"), Values: []string{"*"}}); len(got) != 2 {
+			t.Errorf("all of them: %v", got)
 		}
 	})
 }

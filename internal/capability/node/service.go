@@ -9,6 +9,7 @@ import (
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/platform/mailbox"
+	"github.com/watchbill/watchbill/internal/platform/tagging"
 	"github.com/watchbill/watchbill/internal/platform/task"
 	"github.com/watchbill/watchbill/internal/wire"
 )
@@ -45,6 +46,13 @@ type Service struct {
 func New(s Service) *Service {
 	out := &s
 	s.Tasks.Handle(presenceTask, out.sweep)
+	tagging.Register(TagKind, func(tx *db.Tx, id string) error {
+		_, err := out.Get(tx, id)
+		if IsUnknown(err) {
+			return &ssm.InvalidResourceId{Message: "The node " + id + " does not exist."}
+		}
+		return err
+	})
 	return out
 }
 

@@ -3,7 +3,6 @@ package authz
 import (
 	"context"
 	"net/http"
-	"strings"
 	"sync"
 
 	"github.com/watchbill/watchbill/internal/lang/iampolicy"
@@ -30,64 +29,105 @@ func New(tags TagLookup) *Authorizer { return &Authorizer{Tags: tags} }
 type authorizerKey struct{}
 
 // Authorize decides whether the caller of ctx may run an operation with this
-// input. A no is an AccessDenied fault; it also puts the authorizer into the
-// context returned, where Require finds it.
-func (a *Authorizer) Authorize(ctx context.Context, service, operation string, input any) (context.Context, error) {
-	row, ok := Lookup(service, operation)
-	if !ok {
-		return ctx, denied(service, identity.From(ctx), service+":"+operation, "*", "no rule exists for")
+// input; service is the signing name. A no is an AccessDenied fault.
+func (a *Authorizer) Authorize(ctx context.Context, service, operation string, input any) error {
+	d := a.decision(ctx, service, operation, input)
+	switch {
+	case d.row == nil:
+		return d.denied(service+":"+operation, "*", unknown)
+	case d.caller.ARN == "":
+		return d.denied(d.row.Action, "*", unknown)
+	case d.caller.Kind == identity.Node:
+		return d.node()
+	case d.row.Open:
+		return nil
 	}
-	d := &decision{a: a, ctx: ctx, row: row, caller: identity.From(ctx), scope: db.ScopeOf(ctx), input: input}
-	ctx = context.WithValue(ctx, authorizerKey{}, d)
-	if d.caller.ARN == "" {
-		return ctx, denied(service, d.caller, row.Action, "*", "no identity makes")
-	}
-	if d.caller.Kind == identity.Node {
-		return ctx, d.node()
-	}
-	if row.Open {
-		return ctx, nil
-	}
-	return ctx, d.all()
+	return d.all()
+}
+
+func (a *Authorizer) decision(ctx context.Context, service, operation string, input any) *decision {
+	row, _ := Lookup(service, operation)
+	return &decision{a: a, ctx: ctx, row: row, service: service, caller: identity.From(ctx), scope: db.ScopeOf(ctx), input: input}
+}
+
+type callKey struct{}
+
+// With gives the context what Require needs: the authorizer and the call. The
+// wire's Around hook passes it on to the method.
+func (a *Authorizer) With(ctx context.Context, service, operation string, input any) context.Context {
+	return context.WithValue(ctx, callKey{}, a.decision(ctx, service, operation, input))
 }
 
 // Require decides on resources found in the course of an operation: each must
-// be allowed the action. Without resources it decides on "*".
+// be allowed the action. Without resources it decides on "*". Outside a call
+// the answer is no.
 func Require(ctx context.Context, action string, resources ...string) error {
-	d, ok := ctx.Value(authorizerKey{}).(*decision)
-	if !ok {
-		return denied("", identity.From(ctx), action, strings.Join(resources, ", "), "nothing authorizes")
-	}
-	if d.caller.Kind == identity.Node {
-		return denied(d.row.Service, d.caller, action, strings.Join(resources, ", "), because)
-	}
 	if len(resources) == 0 {
 		resources = []string{"*"}
 	}
-	late := *d
-	late.ctx = ctx
+	d, ok := inCall(ctx)
+	if !ok {
+		return d.denied(action, resources[0], unknown)
+	}
+	if d.caller.Kind == identity.Node {
+		return d.denied(action, resources[0], implicit)
+	}
 	for _, r := range resources {
-		if err := late.allow(action, []string{r}, serviceOf(action)); err != nil {
+		if err := d.allow(action, []string{r}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func serviceOf(action string) string {
-	s, _, _ := strings.Cut(action, ":")
-	return s
+// inCall is the decision to make anew within the call that ctx belongs to.
+func inCall(ctx context.Context) (*decision, bool) {
+	call, ok := ctx.Value(callKey{}).(*decision)
+	if !ok || call.row == nil {
+		return &decision{caller: identity.From(ctx)}, false
+	}
+	d := *call
+	d.ctx, d.caller, d.base = ctx, identity.From(ctx), nil
+	return &d, true
+}
+
+// Effect is what the caller's own policies say of an action on a resource, for
+// operations where a resource's policy has a say too. Outside a call it is Deny.
+func Effect(ctx context.Context, action, resource string) (iampolicy.Effect, error) {
+	d, ok := inCall(ctx)
+	if !ok || d.caller.Kind == identity.Node {
+		return iampolicy.Deny, nil
+	}
+	return d.effect(action, resource)
+}
+
+// Keys are the condition keys of the call without those of a resource.
+func Keys(ctx context.Context) map[string][]string {
+	d, ok := inCall(ctx)
+	if !ok {
+		return nil
+	}
+	d.base = d.global()
+	d.fromInput()
+	return d.base
+}
+
+// Denied is the AccessDenied of the call for an action that is not allowed.
+func Denied(ctx context.Context, action, resource string) error {
+	d, _ := inCall(ctx)
+	return d.denied(action, resource, unknown)
 }
 
 // decision is one call while it is decided.
 type decision struct {
-	a      *Authorizer
-	ctx    context.Context // of the call
-	row    *Row
-	caller identity.Caller
-	scope  db.Scope
-	input  any
-	base   map[string][]string // condition keys without those of a resource
+	a       *Authorizer
+	ctx     context.Context // of the call
+	row     *Row
+	service string
+	caller  identity.Caller
+	scope   db.Scope
+	input   any
+	base    map[string][]string // condition keys without those of a resource
 }
 
 // node allows what the table lets a node do to itself.
@@ -106,7 +146,7 @@ func (d *decision) node() error {
 		ok = len(v) == 1 && v[0] == id
 	}
 	if !ok {
-		return denied(d.row.Service, d.caller, d.row.Action, "*", "a node may act for itself only:")
+		return d.denied(d.row.Action, "*", implicit)
 	}
 	return nil
 }
@@ -125,13 +165,13 @@ func (d *decision) all() error {
 			for _, l := range lists {
 				arns = append(arns, l[min(i, len(l)-1)])
 			}
-			if err := d.allow(d.row.Action, arns, d.row.Service); err != nil {
+			if err := d.allow(d.row.Action, arns); err != nil {
 				return err
 			}
 		}
 	}
 	if none {
-		if err := d.allow(d.row.Action, []string{"*"}, d.row.Service); err != nil {
+		if err := d.allow(d.row.Action, []string{"*"}); err != nil {
 			return err
 		}
 	}
@@ -141,7 +181,7 @@ func (d *decision) all() error {
 func (d *decision) extra() error {
 	for _, e := range d.row.Extra {
 		for _, arn := range e.Ref.arns(d.scope, d.input) {
-			if err := d.allow(e.Action, []string{arn}, d.row.Service); err != nil {
+			if err := d.allow(e.Action, []string{arn}); err != nil {
 				return err
 			}
 		}
@@ -151,32 +191,46 @@ func (d *decision) extra() error {
 
 // allow decides on one resource that goes by any of the given ARNs: one Allow
 // is enough, one Deny too much.
-func (d *decision) allow(action string, arns []string, service string) error {
+func (d *decision) allow(action string, arns []string) error {
 	allowed := false
 	for _, arn := range arns {
-		keys, err := d.keys(action, arn)
+		got, err := d.effect(action, arn)
 		if err != nil {
 			return err
 		}
-		got := iampolicy.Evaluate(iampolicy.Request{
-			Principal: d.caller.Principal(), Action: action, Resource: arn, Context: keys,
-		}, d.caller.Policies...)
-		if got.Effect == iampolicy.Deny {
-			return denied(service, d.caller, action, arn, "with an explicit deny in")
+		if got == iampolicy.Deny {
+			return d.denied(action, arn, explicit)
 		}
-		allowed = allowed || got.Allowed()
+		allowed = allowed || got == iampolicy.Allow
 	}
 	if !allowed {
-		return denied(service, d.caller, action, arns[0], because)
+		return d.denied(action, arns[0], implicit)
 	}
 	return nil
 }
 
-const because = "because no"
+func (d *decision) effect(action, arn string) (iampolicy.Effect, error) {
+	keys, err := d.keys(action, arn)
+	if err != nil {
+		return iampolicy.Deny, err
+	}
+	return iampolicy.Evaluate(iampolicy.Request{
+		Principal: d.caller.Principal(), Action: action, Resource: arn, Context: keys,
+	}, d.caller.Policies...).Effect, nil
+}
+
+// reason is why a decision is no.
+type reason int
+
+const (
+	unknown  reason = iota // no row, or nobody calls
+	implicit               // nothing allows it
+	explicit               // something denies it
+)
 
 // denied is AWS's AccessDenied, in the words and under the code of the service.
-func denied(service string, c identity.Caller, action, resource, why string) error {
-	who := c.ARN
+func (d *decision) denied(action, resource string, why reason) error {
+	who := d.caller.ARN
 	if who == "" {
 		who = "anonymous"
 	}
@@ -185,12 +239,12 @@ func denied(service string, c identity.Caller, action, resource, why string) err
 		text += " on resource: " + resource
 	}
 	switch why {
-	case because:
+	case implicit:
 		text += " because no identity-based policy allows the " + action + " action"
-	case "with an explicit deny in":
+	case explicit:
 		text += " with an explicit deny in an identity-based policy"
 	}
-	switch sigv4.FamilyOf(service) {
+	switch sigv4.FamilyOf(d.service) {
 	case sigv4.Query:
 		return fault.New(http.StatusForbidden, "AccessDenied", "%s", text)
 	case sigv4.REST:

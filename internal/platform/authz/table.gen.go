@@ -244,7 +244,7 @@ var table = []Row{
 	{Service: "sts", Operation: "AssumeRoot", Action: "sts:AssumeRoot", Access: "write", Mutating: true, SecretIn: true, SecretOut: true},
 	{Service: "sts", Operation: "DecodeAuthorizationMessage", Action: "sts:DecodeAuthorizationMessage", Access: "read", Mutating: false, SecretIn: true, SecretOut: true},
 	{Service: "sts", Operation: "GetAccessKeyInfo", Action: "sts:GetAccessKeyInfo", Access: "read", Mutating: false, SecretIn: true, SecretOut: true},
-	{Service: "sts", Operation: "GetCallerIdentity", Action: "sts:GetCallerIdentity", Access: "read", Mutating: false, Open: true, SecretIn: false, SecretOut: false},
+	{Service: "sts", Operation: "GetCallerIdentity", Action: "sts:GetCallerIdentity", Access: "read", Mutating: false, Open: true, Node: "-", SecretIn: false, SecretOut: false},
 	{Service: "sts", Operation: "GetDelegatedAccessToken", Action: "sts:GetDelegatedAccessToken", Access: "write", Mutating: false, SecretIn: true, SecretOut: true},
 	{Service: "sts", Operation: "GetFederationToken", Action: "sts:GetFederationToken", Access: "write", Mutating: false, SecretIn: true, SecretOut: true},
 	{Service: "sts", Operation: "GetSessionToken", Action: "sts:GetSessionToken", Access: "write", Mutating: false, Open: true, SecretIn: true, SecretOut: true},

@@ -58,6 +58,17 @@ func (d *decoder) value(p *plan, v reflect.Value) *problem {
 	return d.numeric(p, v)
 }
 
+// members is a set of the members of one structure.
+type members [4]uint64
+
+// add reports whether i was not there yet.
+func (s *members) add(i int) bool {
+	bit := uint64(1) << (i % 64)
+	was := s[i/64] & bit
+	s[i/64] |= bit
+	return was == 0
+}
+
 func (d *decoder) structure(p *plan, v reflect.Value) *problem {
 	if d.peek() != '{' {
 		return d.mismatch(p)
@@ -65,7 +76,7 @@ func (d *decoder) structure(p *plan, v reflect.Value) *problem {
 	if bad := d.open('{'); bad != nil {
 		return bad
 	}
-	var seen [4]uint64
+	var seen members
 	for first := true; ; first = false {
 		ok, bad := d.more(first, '}')
 		if bad != nil {
@@ -81,10 +92,8 @@ func (d *decoder) structure(p *plan, v reflect.Value) *problem {
 		if i < 0 {
 			continue
 		}
-		if bit := uint64(1) << (i % 64); seen[i/64]&bit != 0 {
+		if !seen.add(i) {
 			return refuse("the member %s is given twice", quoted(p.fields[i].Name))
-		} else {
-			seen[i/64] |= bit
 		}
 		if d.word("null") {
 			continue

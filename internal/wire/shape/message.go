@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
-	"strings"
 )
 
 // The protocols of the models.
@@ -102,14 +101,4 @@ func DecodeOutput(m *Model, op *Operation, r *Response) (any, error) {
 		return out, decodeXML(m, op, r.Body, out)
 	}
 	return out, decode(m, op.Output, &decoder{scanner: scanner{data: r.Body}, lenient: true}, out)
-}
-
-// Target finds the operation that an X-Amz-Target names: nil when the prefix is
-// another service's, name is set in any case where the prefix fits.
-func (m *Model) Target(target string) (op *Operation, name string, ok bool) {
-	prefix, name, _ := strings.Cut(target, ".")
-	if m.TargetPrefix == "" || prefix != m.TargetPrefix {
-		return nil, "", false
-	}
-	return m.Operation(name), name, true
 }

@@ -91,6 +91,9 @@ func build(k planKey, made map[planKey]*plan) *plan {
 
 func (p *plan) structure(k planKey, made map[planKey]*plan) {
 	p.body, p.all = map[string]int{}, map[string]int{}
+	if len(p.shape.Members) > 64*len(members{}) {
+		panic("shape: " + p.shape.Name + " has more members than the decoder can count")
+	}
 	for i := range p.shape.Members {
 		mb := &p.shape.Members[i]
 		index := p.fieldOf(i)

@@ -1,0 +1,290 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/watchbill/watchbill/internal/platform/db"
+	"github.com/watchbill/watchbill/internal/platform/journal"
+	"github.com/watchbill/watchbill/internal/platform/mailbox"
+	"github.com/watchbill/watchbill/internal/platform/task"
+	"github.com/watchbill/watchbill/internal/wire/mgs"
+)
+
+const (
+	deliveryTask = "command.delivery" // the delivery timeout of a command
+	endTask      = "command.end"      // delivery and execution timeout together
+)
+
+// lateReplies is how long after the end a stock agent may still be about to
+// report: it repeats replies that were not acknowledged every five minutes.
+const lateReplies = 6 * time.Minute
+
+// apply moves an invocation by an event and keeps what follows from it, the
+// command itself excepted: see advance.
+func (s *Service) apply(tx *db.Tx, i *invocation, e event) error {
+	d := next(i.Status, e)
+	if d == i.Status {
+		return nil
+	}
+	i.Status = d
+	if d == inProgress && i.Delivered.IsZero() {
+		i.Delivered = tx.Now
+		if err := s.record(tx, "command.delivered", i, nil); err != nil {
+			return err
+		}
+	}
+	if d.final() {
+		return s.finish(tx, i, e)
+	}
+	return saveInvocation(tx, i)
+}
+
+// finish closes an invocation that just became final.
+func (s *Service) finish(tx *db.Tx, i *invocation, e event) error {
+	i.Finished = tx.Now
+	for _, id := range []string{mgs.JobID(i.CommandID, i.NodeID), cancelJobID(i)} {
+		if err := s.Mailbox.Remove(tx, i.NodeID, id); err != nil {
+			return err
+		}
+	}
+	if !fromNode(e) {
+		if err := closeSteps(tx, i); err != nil {
+			return err
+		}
+	}
+	if err := s.record(tx, "command.invocation.finished", i, map[string]any{"status": i.Status.invocationStatus(), "statusDetails": i.Status}); err != nil {
+		return err
+	}
+	return saveInvocation(tx, i)
+}
+
+// fromNode: the node's own word; what its steps did, it says or will say.
+func fromNode(e event) bool {
+	switch e {
+	case nodeSucceeded, nodeFailed, nodeTimedOut, nodeCancelled:
+		return true
+	}
+	return false
+}
+
+func closeSteps(tx *db.Tx, i *invocation) error {
+	steps, err := listSteps(tx, i.CommandID, i.NodeID)
+	if err != nil {
+		return err
+	}
+	for _, st := range steps {
+		if st.Status.final() {
+			continue
+		}
+		st.Status = i.Status
+		if err := saveStep(tx, i, &st); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) record(tx *db.Tx, kind string, i *invocation, body map[string]any) error {
+	full := map[string]any{"commandId": i.CommandID, "instanceId": i.NodeID, "documentName": i.DocumentName}
+	for k, v := range body {
+		full[k] = v
+	}
+	return s.Journal.Record(tx, journal.Fact{Kind: kind, Subject: i.CommandID, Related: []string{i.NodeID}, Body: full})
+}
+
+// advance gives waiting invocations their turn and brings the command's own
+// state up to date. The caller holds the lock of the command's row.
+func (s *Service) advance(tx *db.Tx, c *command) error {
+	if c.Status.final() {
+		return nil
+	}
+	if err := s.turn(tx, c); err != nil {
+		return err
+	}
+	t, err := count(tx, c.ID)
+	if err != nil {
+		return err
+	}
+	c.Completed, c.Errors, c.DeliveryTimeout = t.completed(), t.errors(), t[deliveryTimedOut]
+	c.Status = commandDetail(t, c.MaxErrors, c.Cancel)
+	if c.Status.final() {
+		if err := s.close(tx, c); err != nil {
+			return err
+		}
+	}
+	return saveCommand(tx, c)
+}
+
+// turn starts invocations as far as the limits allow, or stops those that wait.
+func (s *Service) turn(tx *db.Tx, c *command) error {
+	t, err := count(tx, c.ID)
+	if err != nil {
+		return err
+	}
+	waits := func() *db.Filter {
+		return scoped(tx).And("command_id = ?", c.ID).And("finished = 0").And("dispatched = 0")
+	}
+	f := waits()
+	var waiting int
+	if err := tx.QueryRow("select count(*) from command_invocation"+f.Where(), f.Args...).Scan(&waiting); err != nil || waiting == 0 {
+		return err
+	}
+	running := t.total() - t.completed() - waiting
+	start, stop := ramp(t, running, c.MaxConcurrency, c.MaxErrors)
+	if stop {
+		start = waiting
+	}
+	if start == 0 {
+		return nil
+	}
+	list, err := listInvocations(tx, waits(), "node_id", start)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		if stop {
+			err = s.apply(tx, &list[i], errorsExceeded)
+		} else {
+			err = s.dispatch(tx, c, &list[i])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dispatch puts the job into the node's mailbox. The job's id is made from
+// command and node, so no second one can be there.
+func (s *Service) dispatch(tx *db.Tx, c *command, i *invocation) error {
+	i.Dispatched = true
+	if err := saveInvocation(tx, i); err != nil {
+		return err
+	}
+	return s.put(tx, i.NodeID, mgs.AgentJob{Content: string(c.Job), JobID: mgs.JobID(c.ID, i.NodeID), Topic: mgs.TopicSendCommand, SchemaVersion: 1}, c.Expires)
+}
+
+func (s *Service) put(tx *db.Tx, nodeID string, job mgs.AgentJob, deadline time.Time) error {
+	payload, err := json.Marshal(job)
+	if err != nil {
+		return err
+	}
+	return s.Mailbox.Put(tx, mailbox.Message{Node: nodeID, ID: job.JobID, Kind: mgs.TypeAgentJob, Payload: payload, Deadline: deadline})
+}
+
+// cancelJobID is the id of the job that cancels an invocation.
+func cancelJobID(i *invocation) string {
+	return mgs.JobID(uuid.NewSHA1(idSpace, []byte("cancel\x00"+i.CommandID)).String(), i.NodeID)
+}
+
+// close ends a command that just became final.
+func (s *Service) close(tx *db.Tx, c *command) error {
+	c.Job = []byte{}
+	for _, kind := range []string{deliveryTask, endTask} {
+		if _, err := s.Tasks.Cancel(tx, kind, c.ID); err != nil {
+			return err
+		}
+	}
+	return s.Journal.Record(tx, journal.Fact{Kind: "command.finished", Subject: c.ID, Body: map[string]any{
+		"commandId": c.ID, "documentName": c.DocumentName, "status": c.Status.commandStatus(), "statusDetails": c.Status,
+		"targets": c.Targets, "completed": c.Completed, "errors": c.Errors, "deliveryTimedOut": c.DeliveryTimeout,
+	}})
+}
+
+// deliveryIsOver ends the invocations that their nodes did not take in time.
+func (s *Service) deliveryIsOver(ctx context.Context, r *task.Run) error {
+	return s.DB.Update(ctx, func(tx *db.Tx) error {
+		if err := s.expire(tx, r.Key, deliveryOver, func(*invocation) bool { return true }); err != nil {
+			return err
+		}
+		return finished(tx, r)
+	})
+}
+
+// timeIsOver ends the invocations of which no end was heard. Nodes with a
+// stock agent get the time in which it repeats its replies.
+func (s *Service) timeIsOver(ctx context.Context, r *task.Run) error {
+	return s.DB.Update(ctx, func(tx *db.Tx) error {
+		c, err := findCommand(tx, r.Key, true)
+		if err != nil || c == nil {
+			return err
+		}
+		last := !tx.Now.Before(c.Ends.Add(lateReplies))
+		waits := false
+		err = s.expire(tx, r.Key, executionOver, func(i *invocation) bool {
+			if last || s.ownAgent(tx, i.NodeID) {
+				return true
+			}
+			waits = true
+			return false
+		})
+		if err != nil {
+			return err
+		}
+		if waits {
+			return r.Again(tx, c.Ends.Add(lateReplies))
+		}
+		return finished(tx, r)
+	})
+}
+
+// finished takes the task away, unless the end of its command has done so.
+func finished(tx *db.Tx, r *task.Run) error {
+	if err := r.Done(tx); err != nil && !errors.Is(err, task.ErrFenced) {
+		return err
+	}
+	return nil
+}
+
+func (s *Service) ownAgent(tx *db.Tx, nodeID string) bool {
+	n, err := s.Nodes.Get(tx, nodeID)
+	return err != nil || n.AgentName == mgs.OwnAgent
+}
+
+// expire applies an event to the open invocations that which selects.
+func (s *Service) expire(tx *db.Tx, commandID string, e event, which func(*invocation) bool) error {
+	c, err := findCommand(tx, commandID, true)
+	if err != nil || c == nil {
+		return err
+	}
+	list, err := open(tx, commandID)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		if !which(&list[i]) {
+			continue
+		}
+		if err := s.apply(tx, &list[i], e); err != nil {
+			return err
+		}
+	}
+	return s.advance(tx, c)
+}
+
+// nodeIsGone ends what a deregistered node had to do.
+func (s *Service) nodeIsGone(_ context.Context, tx *db.Tx, row journal.Row) error {
+	f := scoped(tx).And("node_id = ?", row.Subject).And("finished = 0")
+	list, err := listInvocations(tx, f, "command_id", 0)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		c, err := findCommand(tx, list[i].CommandID, true)
+		if err != nil {
+			return err
+		}
+		if err := s.apply(tx, &list[i], nodeGone); err != nil {
+			return err
+		}
+		if err := s.advance(tx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}

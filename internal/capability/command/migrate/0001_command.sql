@@ -1,0 +1,65 @@
+create table command_command(
+	account {text} not null,
+	region {text} not null,
+	id {text} not null,
+	document_name {text} not null,
+	document_version {text} not null,
+	requested bigint not null,
+	expires bigint not null,
+	ends bigint not null,
+	status {text} not null,
+	cancel bigint not null,
+	max_concurrency bigint not null,
+	max_errors bigint not null,
+	target_count bigint not null,
+	completed bigint not null,
+	errors bigint not null,
+	delivery_timed_out bigint not null,
+	request_hash {text} not null,
+	job {blob} not null,
+	spec {json} not null,
+	primary key(account, region, id));
+create index command_command_requested on command_command(account, region, requested, id);
+create table command_invocation(
+	account {text} not null,
+	region {text} not null,
+	command_id {text} not null,
+	node_id {text} not null,
+	node_name {text} not null,
+	document_name {text} not null,
+	requested bigint not null,
+	status {text} not null,
+	dispatched bigint not null,
+	delivered bigint not null,
+	finished bigint not null,
+	trace {text} not null,
+	primary key(account, region, command_id, node_id));
+create index command_invocation_status on command_invocation(account, region, command_id, status);
+create index command_invocation_node on command_invocation(account, region, node_id, requested);
+create index command_invocation_requested on command_invocation(account, region, requested, command_id, node_id);
+create table command_step(
+	account {text} not null,
+	region {text} not null,
+	command_id {text} not null,
+	node_id {text} not null,
+	position bigint not null,
+	name {text} not null,
+	plugin {text} not null,
+	status {text} not null,
+	code bigint not null,
+	output {text} not null,
+	stdout {text} not null,
+	stderr {text} not null,
+	started bigint not null,
+	finished bigint not null,
+	primary key(account, region, command_id, node_id, position));
+create table command_output(
+	account {text} not null,
+	region {text} not null,
+	command_id {text} not null,
+	node_id {text} not null,
+	step {text} not null,
+	stream {text} not null,
+	position bigint not null,
+	data {blob} not null,
+	primary key(account, region, command_id, node_id, step, stream, position));

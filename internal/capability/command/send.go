@@ -1,0 +1,353 @@
+package command
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/capability/node"
+	"github.com/watchbill/watchbill/internal/lang/ssmdoc"
+	"github.com/watchbill/watchbill/internal/platform/arn"
+	"github.com/watchbill/watchbill/internal/platform/db"
+	"github.com/watchbill/watchbill/internal/platform/journal"
+	"github.com/watchbill/watchbill/internal/platform/task"
+	"github.com/watchbill/watchbill/internal/wire"
+	"github.com/watchbill/watchbill/internal/wire/fault"
+	"github.com/watchbill/watchbill/internal/wire/mgs"
+)
+
+// Defaults of SendCommand. Source: SendCommand in the API reference.
+const (
+	defaultTimeout     = 3600
+	defaultConcurrency = "50"
+	defaultErrors      = "0"
+	maxTargets         = 10_000
+)
+
+// SendCommand starts a document on nodes. A call with the invocation id of an
+// earlier one and the same input answers the earlier command.
+func (s *Service) SendCommand(ctx context.Context, in *ssm.SendCommandInput) (*ssm.SendCommandOutput, error) {
+	if err := checkTargets(in); err != nil {
+		return nil, err
+	}
+	hash, err := requestHash(in)
+	if err != nil {
+		return nil, err
+	}
+	var c *command
+	err = s.DB.Update(ctx, func(tx *db.Tx) error {
+		id := commandID(ctx, tx.Scope, hash)
+		if c, err = findCommand(tx, id, true); err != nil || c != nil {
+			return err
+		}
+		c, err = s.send(ctx, tx, id, hash, in)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ssm.SendCommandOutput{Command: c.project()}, nil
+}
+
+// send makes a command in the caller's transaction.
+func (s *Service) send(ctx context.Context, tx *db.Tx, id, hash string, in *ssm.SendCommandInput) (*command, error) {
+	doc, err := s.document(tx, in)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := makePlan(doc, in.Parameters)
+	if err != nil {
+		return nil, err
+	}
+	targets, err := s.targets(ctx, tx, in, doc)
+	if err != nil {
+		return nil, err
+	}
+	c := newCommand(id, hash, in, doc, plan, tx.Now, len(targets))
+	if c.Job, err = json.Marshal(plan.job(in, c)); err != nil {
+		return nil, err
+	}
+	if err := insertCommand(tx, c); err != nil {
+		return nil, err
+	}
+	for _, t := range targets {
+		if err := insertTarget(tx, c, plan, t); err != nil {
+			return nil, err
+		}
+	}
+	related := []string{}
+	for _, t := range targets[:min(len(targets), 50)] {
+		related = append(related, t.node.ID)
+	}
+	body := map[string]any{"documentName": c.DocumentName, "documentVersion": c.DocumentVersion, "targets": len(targets), "comment": str(in.Comment)}
+	if err := s.Journal.Record(tx, journal.Fact{Kind: "command.sent", Subject: c.ID, Related: related, Body: body}); err != nil {
+		return nil, err
+	}
+	if err := s.advance(tx, c); err != nil {
+		return nil, err
+	}
+	if c.Status.final() {
+		return c, nil
+	}
+	if err := s.Tasks.Enqueue(tx, task.Spec{Kind: deliveryTask, Key: c.ID, Due: c.Expires}); err != nil {
+		return nil, err
+	}
+	return c, s.Tasks.Enqueue(tx, task.Spec{Kind: endTask, Key: c.ID, Due: c.Ends})
+}
+
+func checkTargets(in *ssm.SendCommandInput) error {
+	switch {
+	case len(in.InstanceIds) > 0 && len(in.Targets) > 0:
+		return fault.Validation("InstanceIds and Targets cannot be used together.")
+	case len(in.InstanceIds) == 0 && len(in.Targets) == 0:
+		return fault.Validation("InstanceIds or Targets is required.")
+	}
+	ids := slices.Clone(in.InstanceIds)
+	slices.Sort(ids)
+	if len(slices.Compact(ids)) != len(in.InstanceIds) {
+		return &ssm.DuplicateInstanceId{Message: "An instance id is given more than once."}
+	}
+	return nil
+}
+
+func requestHash(in *ssm.SendCommandInput) (string, error) {
+	b, err := json.Marshal(in)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+var idSpace = uuid.MustParse("5b0a4f0e-3a0c-4f5e-9c56-0d4d3c0f6a11")
+
+// commandID is a new id, or the one that belongs to the caller's invocation id
+// and input: a repeated call finds the command of the first one.
+func commandID(ctx context.Context, scope db.Scope, hash string) string {
+	invocation := wire.InvocationID(ctx)
+	if invocation == "" {
+		return uuid.NewString()
+	}
+	key := strings.Join([]string{scope.Account, scope.Region, journal.ActorOf(ctx), invocation, hash}, "\x00")
+	return uuid.NewSHA1(idSpace, []byte(key)).String()
+}
+
+// document is the document to run. Errors: InvalidDocument,
+// InvalidDocumentVersion.
+func (s *Service) document(tx *db.Tx, in *ssm.SendCommandInput) (*Document, error) {
+	doc, err := s.Documents(tx, *in.DocumentName, str(in.DocumentVersion))
+	if err != nil {
+		return nil, err
+	}
+	if doc.Type != "Command" {
+		return nil, &ssm.InvalidDocument{Message: fmt.Sprintf("The document %s is of type %s; SendCommand runs documents of type Command.", doc.Name, doc.Type)}
+	}
+	if in.DocumentHash != nil {
+		if in.DocumentHashType == ssm.DocumentHashTypeSha1 {
+			return nil, &ssm.InvalidDocument{Message: "The document hash must be of type Sha256."}
+		}
+		if subtle.ConstantTimeCompare([]byte(strings.ToLower(*in.DocumentHash)), []byte(doc.Hash)) != 1 {
+			return nil, &ssm.InvalidDocument{Message: "The document hash is not that of the document " + doc.Name + "."}
+		}
+	}
+	return doc, nil
+}
+
+// plan is what a command will do, from its document and parameters.
+type plan struct {
+	content    []byte // JSON
+	parameters map[string]json.RawMessage
+	steps      []step
+	execution  time.Duration // the steps' time-outs together
+}
+
+func makePlan(doc *Document, given map[string][]string) (*plan, error) {
+	parsed, err := ssmdoc.Parse(doc.Content, doc.Format)
+	if err != nil {
+		return nil, &ssm.InvalidDocument{Message: err.Error()}
+	}
+	values, err := ssmdoc.BindParameters(parsed, given)
+	if err != nil {
+		if bad, ok := errors.AsType[*ssmdoc.ParameterError](err); ok {
+			return nil, &ssm.InvalidParameters{Message: bad.Message}
+		}
+		return nil, err
+	}
+	p := &plan{parameters: map[string]json.RawMessage{}}
+	if p.content, err = ssmdoc.Convert(doc.Content, doc.Format, ssmdoc.JSON); err != nil {
+		return nil, &ssm.InvalidDocument{Message: err.Error()}
+	}
+	for name, v := range values {
+		if p.parameters[name], err = json.Marshal(v); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.addSteps(parsed, values); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *plan) addSteps(parsed *ssmdoc.Document, values map[string]any) error {
+	if len(parsed.MainSteps) == 0 {
+		return &ssm.InvalidDocument{Message: "The document has no steps."}
+	}
+	lookup := func(name string) (any, bool, error) { v, ok := values[name]; return v, ok, nil }
+	for i, m := range parsed.MainSteps {
+		timeout, err := ssmdoc.Expand(m.Inputs.Get("timeoutSeconds").Any(), lookup)
+		if err != nil {
+			return &ssm.InvalidParameters{Message: err.Error()}
+		}
+		p.execution += executionTimeout(timeout)
+		p.steps = append(p.steps, step{Position: i, Name: m.Name, Plugin: m.Action, Status: pending})
+	}
+	return nil
+}
+
+// executionTimeout is a step's time-out as a node understands it: 5 to 172,800
+// seconds, an hour for anything else.
+func executionTimeout(v any) time.Duration {
+	var seconds int
+	if _, err := fmt.Sscanf(fmt.Sprint(v), "%d", &seconds); err != nil || seconds < 5 || seconds > 172_800 {
+		seconds = 3600
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+func (p *plan) job(in *ssm.SendCommandInput, c *command) mgs.SendCommand {
+	job := mgs.SendCommand{
+		CommandID: c.ID, DocumentName: c.DocumentName, DocumentContent: p.content, Parameters: p.parameters,
+		OutputS3BucketName: str(in.OutputS3BucketName), OutputS3KeyPrefix: str(in.OutputS3KeyPrefix), CloudWatchOutputEnabled: "false",
+	}
+	if cw := in.CloudWatchOutputConfig; cw != nil && cw.CloudWatchOutputEnabled != nil && *cw.CloudWatchOutputEnabled {
+		job.CloudWatchOutputEnabled, job.CloudWatchLogGroupName = "true", str(cw.CloudWatchLogGroupName)
+	}
+	return job
+}
+
+func newCommand(id, hash string, in *ssm.SendCommandInput, doc *Document, p *plan, now time.Time, targets int) *command {
+	timeout := int32(defaultTimeout)
+	if in.TimeoutSeconds != nil {
+		timeout = *in.TimeoutSeconds
+	}
+	concurrency, budget := defaultConcurrency, defaultErrors
+	if in.MaxConcurrency != nil {
+		concurrency = *in.MaxConcurrency
+	}
+	if in.MaxErrors != nil {
+		budget = *in.MaxErrors
+	}
+	version := "$DEFAULT"
+	if in.DocumentVersion != nil {
+		version = *in.DocumentVersion
+	}
+	c := &command{
+		ID: id, DocumentName: doc.Name, DocumentVersion: version, Requested: now, Expires: now.Add(time.Duration(timeout) * time.Second),
+		Status: pending, MaxConcurrency: limit(concurrency, targets), MaxErrors: limit(budget, targets), Targets: targets, RequestHash: hash,
+	}
+	c.Ends = c.Expires.Add(p.execution)
+	c.Spec = ssm.Command{
+		AlarmConfiguration: in.AlarmConfiguration, CloudWatchOutputConfig: in.CloudWatchOutputConfig, Comment: in.Comment, InstanceIds: in.InstanceIds,
+		MaxConcurrency: &concurrency, MaxErrors: &budget, NotificationConfig: in.NotificationConfig, OutputS3BucketName: in.OutputS3BucketName,
+		OutputS3KeyPrefix: in.OutputS3KeyPrefix, OutputS3Region: in.OutputS3Region, Parameters: in.Parameters, ServiceRole: in.ServiceRoleArn,
+		Targets: in.Targets, TimeoutSeconds: &timeout,
+	}
+	return c
+}
+
+// target is a node of a command and the state its invocation begins in.
+type target struct {
+	node   node.Node
+	status detail
+}
+
+// targets finds the nodes. One that is named and cannot be used refuses the
+// command; one that is selected gets an invocation that says why.
+func (s *Service) targets(ctx context.Context, tx *db.Tx, in *ssm.SendCommandInput, doc *Document) ([]target, error) {
+	explicit := len(in.InstanceIds) > 0
+	nodes, err := s.nodes(tx, in)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]target, 0, len(nodes))
+	for _, n := range nodes {
+		t := target{n, pending}
+		if err := s.allow(ctx, tx, n.ID); err != nil {
+			if explicit {
+				return nil, err
+			}
+			t.status = next(t.status, dispatchRefused)
+		}
+		if !runsOn(doc, n.PlatformType) {
+			if explicit {
+				return nil, &ssm.UnsupportedPlatformType{Message: fmt.Sprintf("The document %s does not run on %s, the platform of %s.", doc.Name, n.PlatformType, n.ID)}
+			}
+			t.status = invalidPlatform
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+func (s *Service) nodes(tx *db.Tx, in *ssm.SendCommandInput) ([]node.Node, error) {
+	if len(in.InstanceIds) == 0 {
+		nodes, err := s.Nodes.Match(tx, in.Targets)
+		if err == nil && len(nodes) > maxTargets {
+			err = fault.Validation("The targets select %d nodes, more than %d.", len(nodes), maxTargets)
+		}
+		return nodes, err
+	}
+	nodes, err := s.Nodes.Find(tx, in.InstanceIds)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range in.InstanceIds {
+		if !slices.ContainsFunc(nodes, func(n node.Node) bool { return n.ID == id }) {
+			return nil, &ssm.InvalidInstanceId{Message: "The instance " + id + " is not a managed node of this account and region."}
+		}
+	}
+	return nodes, nil
+}
+
+func (s *Service) allow(ctx context.Context, tx *db.Tx, nodeID string) error {
+	if s.Allow == nil {
+		return nil
+	}
+	return s.Allow(ctx, "ssm:SendCommand", arn.SSM(tx.Scope, "managed-instance/"+nodeID))
+}
+
+// runsOn says whether the document is for the platform. A node that has not
+// said what it is may try.
+func runsOn(doc *Document, platform string) bool {
+	return platform == "" || len(doc.PlatformTypes) == 0 || slices.Contains(doc.PlatformTypes, platform)
+}
+
+func insertTarget(tx *db.Tx, c *command, p *plan, t target) error {
+	i := &invocation{
+		CommandID: c.ID, NodeID: t.node.ID, NodeName: t.node.ComputerName, DocumentName: c.DocumentName, Requested: c.Requested, Status: t.status,
+	}
+	if err := insertInvocation(tx, i); err != nil {
+		return err
+	}
+	for _, st := range p.steps {
+		st.Status = t.status
+		if err := insertStep(tx, i, &st); err != nil {
+			return err
+		}
+	}
+	if !i.Status.final() {
+		return nil
+	}
+	i.Finished = tx.Now
+	return saveInvocation(tx, i)
+}

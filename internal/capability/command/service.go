@@ -1,0 +1,69 @@
+package command
+
+import (
+	"context"
+	"embed"
+
+	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/capability/node"
+	"github.com/watchbill/watchbill/internal/platform/db"
+	"github.com/watchbill/watchbill/internal/platform/journal"
+	"github.com/watchbill/watchbill/internal/platform/mailbox"
+	"github.com/watchbill/watchbill/internal/platform/task"
+	"github.com/watchbill/watchbill/internal/wire"
+)
+
+//go:embed migrate/*.sql
+var migrateFS embed.FS
+
+// Migrations is the schema of this package.
+var Migrations = db.Migrations{Name: "command", FS: migrateFS}
+
+// Document is a version of a document as it is to be run.
+type Document struct {
+	Name          string
+	Version       string // a number
+	Type          string // Command
+	Format        string // JSON or YAML
+	Hash          string // lower-case hex SHA-256 of Content
+	Content       []byte
+	PlatformTypes []string // empty: any
+}
+
+// Documents finds a document. Version is a number, $LATEST, $DEFAULT or "" for
+// the default. Errors: InvalidDocument, InvalidDocumentVersion.
+type Documents func(tx *db.Tx, name, version string) (*Document, error)
+
+// Service serves the operations on commands. It is safe for concurrent use.
+type Service struct {
+	DB        *db.DB
+	Tasks     *task.Engine
+	Journal   *journal.Journal
+	Mailbox   *mailbox.Mailbox
+	Nodes     *node.Service
+	Documents Documents
+
+	// Allow says whether the caller of ctx may run a command on these
+	// resources (ARNs). Nil allows all.
+	Allow func(ctx context.Context, action string, resources ...string) error
+}
+
+// New completes a service and registers its tasks and subscriptions.
+func New(s Service) *Service {
+	out := &s
+	s.Tasks.Handle(deliveryTask, out.deliveryIsOver)
+	s.Tasks.Handle(endTask, out.timeIsOver)
+	s.Journal.Subscribe(journal.Subscription{Name: "command.nodes", Kinds: []string{"node.deregistered"}, Handle: out.nodeIsGone})
+	return out
+}
+
+// Operations are the operations that this package serves.
+func (s *Service) Operations() []wire.Binding {
+	return []wire.Binding{
+		ssm.BindSendCommand(s.SendCommand),
+		ssm.BindCancelCommand(s.CancelCommand),
+		ssm.BindListCommands(s.ListCommands),
+		ssm.BindListCommandInvocations(s.ListCommandInvocations),
+		ssm.BindGetCommandInvocation(s.GetCommandInvocation),
+	}
+}

@@ -1,0 +1,258 @@
+package document
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/lang/ssmdoc"
+	"github.com/watchbill/watchbill/internal/platform/db"
+	"github.com/watchbill/watchbill/internal/platform/journal"
+	"github.com/watchbill/watchbill/internal/platform/tagging"
+	"github.com/watchbill/watchbill/internal/wire/fault"
+)
+
+// maxVersions is how many versions one document may have.
+// https://docs.aws.amazon.com/general/latest/gr/ssm.html
+const maxVersions = 1000
+
+// reserved are the prefixes that only documents of AWS have, in any case.
+// https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_CreateDocument.html
+var reserved = []string{"aws", "amazon", "amzn"}
+
+// CreateDocument adds a document with its first version.
+func (s *Service) CreateDocument(ctx context.Context, in *ssm.CreateDocumentInput) (*ssm.CreateDocumentOutput, error) {
+	name := *in.Name
+	for _, prefix := range reserved {
+		if strings.HasPrefix(strings.ToLower(name), prefix) {
+			return nil, fault.Validation("Document name %s must not begin with aws, amazon or amzn: these are reserved for documents of AWS.", name)
+		}
+	}
+	h := &head{Name: name, Type: orElse(in.DocumentType, ssm.DocumentTypeCommand), Default: 1, Latest: 1, Last: 1}
+	v := &version{
+		Number: 1, Name: text(in.VersionName), DisplayName: text(in.DisplayName), Format: orElse(in.DocumentFormat, ssm.DocumentFormatJson),
+		Content: *in.Content, TargetType: text(in.TargetType), Requires: in.Requires, Attachments: in.Attachments,
+	}
+	doc, err := check(h.Type, v)
+	if err != nil {
+		return nil, err
+	}
+	if h.Type == ssm.DocumentTypeAutomationChangeTemplate {
+		v.Review = ssm.ReviewStatusNotReviewed
+	}
+	tags, err := tagging.Pairs(in.Tags, func(t ssm.Tag) (*string, *string) { return t.Key, t.Value })
+	if err != nil {
+		return nil, err
+	}
+	var out *ssm.DocumentDescription
+	err = s.DB.Update(ctx, func(tx *db.Tx) error {
+		h.Account, h.Region, h.Owner, h.Created = tx.Scope.Account, tx.Scope.Region, tx.Scope.Account, tx.Now
+		v.Author, v.Created = journal.ActorOf(ctx), tx.Now
+		if err := createHead(tx, h); err != nil {
+			return err
+		}
+		if err := createVersion(tx, h, v); err != nil {
+			return err
+		}
+		if err := setTags(tx, name, tags); err != nil {
+			return err
+		}
+		out, err = describe(tx, h, v, doc)
+		if err != nil {
+			return err
+		}
+		return s.record(tx, "document.created", h, v, nil)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ssm.CreateDocumentOutput{DocumentDescription: out}, nil
+}
+
+func setTags(tx *db.Tx, name string, tags map[string]string) error {
+	err := tagging.Set(tx, kind, name, tags)
+	if errors.Is(err, tagging.ErrTooMany) {
+		return &ssm.TooManyTagsError{Message: "A document can have at most 50 tags."}
+	}
+	return err
+}
+
+// UpdateDocument adds a version. The latest moves to it, the default does not.
+func (s *Service) UpdateDocument(ctx context.Context, in *ssm.UpdateDocumentInput) (*ssm.UpdateDocumentOutput, error) {
+	var out *ssm.DocumentDescription
+	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		h, err := s.changeable(tx, *in.Name)
+		if err != nil {
+			return err
+		}
+		v, doc, err := nextVersion(tx, h, in)
+		if err != nil {
+			return err
+		}
+		v.Author, v.Created = journal.ActorOf(ctx), tx.Now
+		h.Latest, h.Last = v.Number, v.Number
+		if err := createVersion(tx, h, v); err != nil {
+			return err
+		}
+		if err := saveHead(tx, h); err != nil {
+			return err
+		}
+		if out, err = describe(tx, h, v, doc); err != nil {
+			return err
+		}
+		return s.record(tx, "document.updated", h, v, nil)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ssm.UpdateDocumentOutput{DocumentDescription: out}, nil
+}
+
+// changeable is a document that the caller's account may change. Those of AWS
+// belong to nobody here.
+func (s *Service) changeable(tx *db.Tx, name string) (*head, error) {
+	h, err := ownHead(tx, lockHead, name)
+	if err != nil && name != preferences && ownedHead(name) != nil {
+		return nil, &ssm.InvalidDocumentOperation{Message: fmt.Sprintf("Document %s belongs to Amazon and cannot be changed.", name)}
+	}
+	return h, err
+}
+
+// nextVersion builds the version that an update asks for, on top of the latest.
+//
+// Assumption: what the update leaves out (format, target type, display name,
+// attachments) is taken from the latest version.
+func nextVersion(tx *db.Tx, h *head, in *ssm.UpdateDocumentInput) (*version, *ssmdoc.Document, error) {
+	if n, err := numberFor(h, orElse(text(in.DocumentVersion), "$LATEST")); err != nil || n != h.Latest {
+		return nil, nil, &ssm.InvalidDocumentVersion{Message: "Only the latest version of a document can be updated."}
+	}
+	latest, err := pick(tx, h, "$LATEST", "")
+	if err != nil {
+		return nil, nil, err
+	}
+	if latest.Schema == "1.2" {
+		return nil, nil, &ssm.InvalidDocumentSchemaVersion{Message: "A document of schema version 1.2 cannot be updated; create a new one."}
+	}
+	if err := checkRoom(tx, h, text(in.VersionName)); err != nil {
+		return nil, nil, err
+	}
+	v := &version{
+		Number: h.Last + 1, Name: text(in.VersionName), DisplayName: orElse(text(in.DisplayName), latest.DisplayName),
+		Format: orElse(in.DocumentFormat, latest.Format), Content: *in.Content, TargetType: orElse(text(in.TargetType), latest.TargetType),
+		Requires: latest.Requires, Attachments: latest.Attachments,
+	}
+	if in.Attachments != nil {
+		v.Attachments = in.Attachments
+	}
+	if latest.Review != "" {
+		v.Review = ssm.ReviewStatusNotReviewed
+	}
+	doc, err := check(h.Type, v)
+	if err != nil {
+		return nil, nil, err
+	}
+	if v.Hash == latest.Hash {
+		return nil, nil, &ssm.DuplicateDocumentContent{Message: "The content of the document matches its latest version. Change the content and try again."}
+	}
+	return v, doc, nil
+}
+
+func checkRoom(tx *db.Tx, h *head, versionName string) error {
+	count, _, err := versions(tx, h)
+	if err != nil {
+		return err
+	}
+	if count >= maxVersions {
+		return &ssm.DocumentVersionLimitExceeded{Message: fmt.Sprintf("The document has %d versions. Delete one and try again.", count)}
+	}
+	n, err := numberOf(tx, h, versionName)
+	if err != nil {
+		return err
+	}
+	if n != 0 {
+		return &ssm.DuplicateDocumentVersionName{Message: fmt.Sprintf("The version name %s is used by version %d.", versionName, n)}
+	}
+	return nil
+}
+
+// check parses the content of a new version, holds it against the rules of the
+// type and fills what follows from it.
+func check(documentType ssm.DocumentType, v *version) (*ssmdoc.Document, error) {
+	if len(v.Content) > ssmdoc.MaxContent {
+		return nil, &ssm.MaxDocumentSizeExceeded{Message: fmt.Sprintf("The content has %d bytes, the limit is %d.", len(v.Content), ssmdoc.MaxContent)}
+	}
+	doc, err := ssmdoc.Parse([]byte(v.Content), string(v.Format))
+	if err != nil {
+		return nil, &ssm.InvalidDocumentContent{Message: err.Error()}
+	}
+	var schema *ssmdoc.SchemaError
+	switch err := doc.Validate(string(documentType)); {
+	case errors.As(err, &schema):
+		return nil, &ssm.InvalidDocumentSchemaVersion{Message: schema.Error()}
+	case err != nil:
+		return nil, &ssm.InvalidDocumentContent{Message: err.Error()}
+	}
+	for _, a := range v.Attachments {
+		if err := checkAttachment(a); err != nil {
+			return nil, err
+		}
+	}
+	v.Hash, v.Schema, v.Platforms = ssmdoc.Hash([]byte(v.Content)), doc.SchemaVersion, platforms(doc, documentType)
+	return doc, nil
+}
+
+// checkAttachment wants the values that a key has: one URL, or
+// DOCUMENT/VERSION/FILE. File names keep to letters, digits, _, - and dots.
+func checkAttachment(a ssm.AttachmentsSource) error {
+	if len(a.Values) != 1 {
+		return fault.Validation("An attachment source %s has exactly one value.", a.Key)
+	}
+	parts := strings.Split(a.Values[0], "/")
+	if a.Key == ssm.AttachmentsSourceKeyAttachmentReference && len(parts) != 3 {
+		return fault.Validation("An AttachmentReference has the form document/version/file.")
+	}
+	if name := attachmentName(a); name == "." || name == ".." || strings.ContainsAny(name, "/\\") {
+		return fault.Validation("The attachment name is not valid.")
+	}
+	return nil
+}
+
+// attachmentName is the file name that an attachment goes by.
+func attachmentName(a ssm.AttachmentsSource) string {
+	if a.Name != nil {
+		return *a.Name
+	}
+	if len(a.Values) == 0 || a.Key == ssm.AttachmentsSourceKeySourceUrl {
+		return ""
+	}
+	return path.Base(a.Values[0])
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+func orElse[T ~string](v, otherwise T) T {
+	if v == "" {
+		return otherwise
+	}
+	return v
+}
+
+// record writes a fact about a version of a document.
+func (s *Service) record(tx *db.Tx, fact string, h *head, v *version, more map[string]any) error {
+	body := map[string]any{"name": h.Name, "type": h.Type}
+	if v != nil {
+		body["version"], body["hash"] = number(v.Number), v.Hash
+	}
+	for k, value := range more {
+		body[k] = value
+	}
+	return s.Journal.Record(tx, journal.Fact{Kind: fact, Subject: h.arn(tx), Body: body})
+}

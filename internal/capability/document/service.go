@@ -1,0 +1,60 @@
+package document
+
+import (
+	"embed"
+
+	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/platform/db"
+	"github.com/watchbill/watchbill/internal/platform/journal"
+	"github.com/watchbill/watchbill/internal/platform/tagging"
+	"github.com/watchbill/watchbill/internal/wire"
+)
+
+//go:embed migrate/*.sql
+var migrateFS embed.FS
+
+// Migrations is the schema of the package.
+var Migrations = db.Migrations{Name: "document", FS: migrateFS}
+
+// kind is the ResourceType of documents for tags.
+const kind = "Document"
+
+// Service serves the document operations.
+type Service struct {
+	DB      *db.DB
+	Journal *journal.Journal
+
+	// InUse are asked before a document is deleted; an error (AssociatedInstances)
+	// keeps it. Capabilities that hold documents by name add themselves.
+	InUse []func(tx *db.Tx, name string) error
+
+	parsed *cache
+}
+
+// New completes s and lets documents be tagged.
+func New(s Service) *Service {
+	s.parsed = &cache{}
+	tagging.Register(kind, func(tx *db.Tx, id string) error {
+		_, err := ownHead(tx, selectHead, id)
+		return err
+	})
+	return &s
+}
+
+// Operations are the bindings of the package's operations.
+func (s *Service) Operations() []wire.Binding {
+	return []wire.Binding{
+		ssm.BindCreateDocument(s.CreateDocument),
+		ssm.BindUpdateDocument(s.UpdateDocument),
+		ssm.BindUpdateDocumentDefaultVersion(s.UpdateDocumentDefaultVersion),
+		ssm.BindDeleteDocument(s.DeleteDocument),
+		ssm.BindDescribeDocument(s.DescribeDocument),
+		ssm.BindGetDocument(s.GetDocument),
+		ssm.BindListDocuments(s.ListDocuments),
+		ssm.BindListDocumentVersions(s.ListDocumentVersions),
+		ssm.BindDescribeDocumentPermission(s.DescribeDocumentPermission),
+		ssm.BindModifyDocumentPermission(s.ModifyDocumentPermission),
+		ssm.BindUpdateDocumentMetadata(s.UpdateDocumentMetadata),
+		ssm.BindListDocumentMetadataHistory(s.ListDocumentMetadataHistory),
+	}
+}
