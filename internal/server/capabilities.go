@@ -79,7 +79,7 @@ func (h *hub) openCapabilities() (err error) {
 		DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Nodes: c.node, Documents: h.commandDocument, Allow: authz.Require,
 	})
 	c.automation = automation.New(automation.Service{
-		DB: h.db, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, Runbooks: runbooks{c.document}, Roles: roles{p.identity},
+		DB: h.db, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, Documents: c.document, Roles: roles{p.identity},
 		Caller: &c.caller, Log: h.log, PassRole: h.passRole,
 	})
 	return h.openPeople()

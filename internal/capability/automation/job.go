@@ -100,6 +100,9 @@ func (w *work) unknown(c *call) error {
 		return err
 	}
 	p := w.row
+	w.tx.AfterCommit(func() {
+		w.s.Log.Warn("the outcome of a call is unknown", "execution", w.ex.ID, "step", p.Name, "operation", c.operation)
+	})
 	if err := w.apply(event{kind: evWaiting, step: p.Name, attempt: p.Attempt}); err != nil {
 		return err
 	}
