@@ -259,7 +259,23 @@ type farSide struct {
 	params   map[string]string
 	fail     map[string]error // by operation
 	opsItems int
+	outcome  func(c *command) // what a command comes to at once
+	after    func()           // runs after each call that is answered
 }
+
+func (f *farSide) set(parameter, value string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.params[parameter] = value
+}
+
+func (f *farSide) heal(operation string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.fail, operation)
+}
+
+func failing(c *command) { c.status, c.code, c.output = ssm.CommandInvocationStatusFailed, 3, "no" }
 
 type command struct {
 	id     string
@@ -297,6 +313,9 @@ func (f *farSide) once(ctx context.Context, b wire.Binding, in any, next func(co
 		f.answers[id] = out
 		f.mu.Unlock()
 	}
+	if f.after != nil {
+		f.after()
+	}
 	return out, err
 }
 
@@ -311,6 +330,9 @@ func (f *farSide) sendCommand(_ context.Context, in *ssm.SendCommandInput) (*ssm
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	c := &command{id: fmt.Sprintf("00000000-0000-0000-0000-%012d", len(f.commands)+1), in: in, status: ssm.CommandInvocationStatusInProgress, ran: 1}
+	if f.outcome != nil {
+		f.outcome(c)
+	}
 	f.commands[c.id] = c
 	f.order = append(f.order, c.id)
 	return &ssm.SendCommandOutput{Command: &ssm.Command{CommandId: &c.id}}, nil
