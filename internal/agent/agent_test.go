@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,6 +52,19 @@ func TestCommandEndToEnd(t *testing.T) {
 	}
 	if code := l.command("c1", "echo again"); code != mgs.AckDuplicate {
 		t.Errorf("second sending: ack %s", code)
+	}
+}
+
+func TestStoredParametersComeFromTheHub(t *testing.T) {
+	h := newTestHub(t)
+	run(t, h.register())
+	l := h.link()
+	c := command("c1")
+	c["DocumentContent"] = json.RawMessage(`{"schemaVersion":"2.2","mainSteps":[{"action":"aws:runShellScript","name":"run",
+	 "inputs":{"runCommand":["echo {{ssm:/app/name:3}} {{ssm-secure:/app/key}}"]}}]}`)
+	l.job("c1", mgs.TopicSendCommand, c)
+	if got := l.end("c1").RuntimeStatus["run"].StandardOutput; got != "web s3cret\n" {
+		t.Errorf("output %q", got)
 	}
 }
 

@@ -133,6 +133,12 @@ func (h *testHub) answer(operation string, r *http.Request, body []byte, in map[
 			return nil, err
 		}
 		return struct{}{}, h.take(in["NewPublicKey"])
+	case "GetParameters":
+		parameters := []map[string]string{{"Name": "/app/name", "Selector": ":3", "Type": "String", "Value": "web"}}
+		if in["WithDecryption"] == true {
+			parameters = []map[string]string{{"Name": "/app/key", "Type": "SecureString", "Value": "s3cret"}}
+		}
+		return map[string]any{"Parameters": parameters, "InvalidParameters": []string{}}, h.checkToken(r, body)
 	case "UpdateInstanceInformation":
 		return struct{}{}, h.checkToken(r, body)
 	}

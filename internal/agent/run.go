@@ -83,13 +83,15 @@ func newNode(stateDir string, s *state, log *slog.Logger) (*node, error) {
 	for _, id := range l.Damaged() {
 		log.Error("the record of a command is damaged, its result is lost and it will not run", "command", id)
 	}
-	return &node{
+	n := &node{
 		log: log.With("node", s.InstanceID), id: s.InstanceID, hub: h, role: r, ledger: l,
 		runner:  runner.Runner{InstanceID: s.InstanceID, Region: s.Region},
 		outputs: newOutputs(),
 		slots:   make(chan struct{}, maxRunning),
 		cancels: map[string]context.CancelCauseFunc{}, sent: map[string]sending{},
-	}, nil
+	}
+	n.runner.Stored = n.stored
+	return n, nil
 }
 
 func (n *node) run(ctx context.Context) error {

@@ -7,8 +7,9 @@ import (
 	"slices"
 )
 
-// reference is {{ name }}, with any spaces inside the braces.
-var reference = regexp.MustCompile(`\{\{\s*([A-Za-z0-9_]+)\s*\}\}`)
+// reference is {{ name }}, {{ ssm:name }} or {{ ssm-secure:name }}, with any
+// spaces inside the braces.
+var reference = regexp.MustCompile(`\{\{\s*([A-Za-z0-9_]+|ssm(?:-secure)?:[/\w.:-]+)\s*\}\}`)
 
 // envVar is the interpolation type whose values reach the script as the
 // environment variable SSM_<name> and are never written into its text.

@@ -16,6 +16,9 @@ func precondition(p map[string][]string, v values) (string, Status) {
 	if len(p) != 1 || !ok || len(args) != 2 || args[0] == args[1] {
 		return "Unrecognized precondition: only StringEquals with two different arguments is known", Failed
 	}
+	if storedName(args[0]) || storedName(args[1]) {
+		return "Unrecognized precondition: {{ssm:}} is not allowed in one", Failed
+	}
 	if !variable(args[0]) && !variable(args[1]) {
 		return "Unrecognized precondition: neither argument is platformType or a parameter", Failed
 	}

@@ -52,6 +52,11 @@ type Runner struct {
 	InstanceID string
 	Region     string
 	MaxStream  int64 // bytes kept on disk of each stream of a step; 0 is 16 MiB
+
+	// Stored gives the values of the hub's parameters that a document's text
+	// names, by the name with its version or label if it has one; secure are
+	// the ones that may be SecureString. Nil refuses documents that name any.
+	Stored func(ctx context.Context, names []string, secure bool) (map[string]string, error)
 }
 
 const defaultMaxStream = 16 << 20
@@ -65,6 +70,9 @@ func (r *Runner) Run(ctx context.Context, dir string, job Job, report func(Resul
 		return Failed
 	}
 	f := flow{values: job.values(), status: Success}
+	if err := r.stored(ctx, steps, f.values); err != nil {
+		return unresolved(steps, err, report)
+	}
 	for i, s := range steps {
 		f.last = i == len(steps)-1
 		started := time.Now().UTC()
@@ -208,5 +216,9 @@ func unknown(dir string) Result {
 	out.stderr, _ = os.Open(filepath.Join(dir, "stderr"))
 	defer out.close()
 	res.Stdout, res.Stderr = out.text()
+	scripts, _ := filepath.Glob(filepath.Join(dir, "*-script.*"))
+	for _, path := range scripts {
+		os.Remove(path)
+	}
 	return res
 }

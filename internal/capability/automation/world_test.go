@@ -19,7 +19,7 @@ import (
 	"github.com/watchbill/watchbill/internal/api/incidents"
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/capability/automation"
-	"github.com/watchbill/watchbill/internal/lang/ssmdoc"
+	"github.com/watchbill/watchbill/internal/capability/document"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/identity"
 	"github.com/watchbill/watchbill/internal/platform/journal"
@@ -32,7 +32,7 @@ import (
 )
 
 var (
-	schema = []db.Migrations{task.Migrations, journal.Migrations, tagging.Migrations, automation.Migrations}
+	schema = []db.Migrations{task.Migrations, journal.Migrations, tagging.Migrations, document.Migrations, automation.Migrations}
 	scope  = db.Scope{Account: "123456789012", Region: "us-east-1"}
 
 	errCrash = errors.New("the process died")
@@ -54,7 +54,7 @@ type world struct {
 	t       *testing.T
 	d       *db.DB
 	sealer  *seal.Sealer
-	books   map[string]string // YAML by name
+	docs    *document.Service
 	far     *farSide
 	tasks   *task.Engine
 	journal *journal.Journal
@@ -73,8 +73,11 @@ func newWorld(t *testing.T, d *db.DB, books map[string]string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, d: d, sealer: sealer, books: books, far: newFarSide()}
+	w := &world{t: t, d: d, sealer: sealer, far: newFarSide()}
 	w.restart()
+	for name, text := range books {
+		w.book(name, text)
+	}
 	return w
 }
 
@@ -102,8 +105,9 @@ func (w *world) restart() {
 	w.dead = false
 	w.mu.Unlock()
 	w.tasks, w.journal = tasktest.New(w.t, w.d), journaltest.New(w.t, w.d)
+	w.docs = document.New(document.Service{DB: w.d, Journal: w.journal})
 	w.svc = automation.New(automation.Service{
-		DB: w.d, Tasks: w.tasks, Journal: w.journal, Sealer: w.sealer, Runbooks: w, Roles: w, Caller: w,
+		DB: w.d, Tasks: w.tasks, Journal: w.journal, Sealer: w.sealer, Documents: w.docs, Roles: w, Caller: w,
 		Log:      slog.New(slog.NewTextHandler(io.Discard, nil)),
 		PassRole: passRole,
 	})
@@ -127,16 +131,15 @@ func (w *world) Call(ctx context.Context, service, operation string, input []byt
 	return w.router.Call(ctx, service, operation, input)
 }
 
-// Runbook finds the newest version of a document.
-func (w *world) Runbook(_ *db.Tx, name, version string) (automation.Runbook, error) {
-	text, ok := w.books[name]
-	if !ok {
-		return automation.Runbook{}, &ssm.AutomationDefinitionNotFoundException{Message: name}
+// book creates a document of type Automation.
+func (w *world) book(name, text string) {
+	w.t.Helper()
+	_, err := w.docs.CreateDocument(as("ada"), &ssm.CreateDocumentInput{
+		Name: &name, Content: &text, DocumentType: ssm.DocumentTypeAutomation, DocumentFormat: ssm.DocumentFormatYaml,
+	})
+	if err != nil {
+		w.t.Fatal(err)
 	}
-	if version != "" && version != "1" {
-		return automation.Runbook{}, &ssm.AutomationDefinitionVersionNotFoundException{Message: version}
-	}
-	return automation.Runbook{Name: name, Version: "1", Format: ssmdoc.YAML, Hash: ssmdoc.Hash([]byte(text)), Content: []byte(text)}, nil
 }
 
 // AssumeRole gives a session of the role.
@@ -205,7 +208,7 @@ func (w *world) facts() (n int) {
 func (w *world) kinds() (out []string) {
 	w.t.Helper()
 	err := w.d.View(context.Background(), func(tx *db.Tx) error {
-		rows, err := tx.Query("select kind from journal_row order by position, at, id")
+		rows, err := tx.Query("select kind from journal_row where kind not like 'document.%' order by position, at, id")
 		if err != nil {
 			return err
 		}
@@ -259,7 +262,23 @@ type farSide struct {
 	params   map[string]string
 	fail     map[string]error // by operation
 	opsItems int
+	outcome  func(c *command) // what a command comes to at once
+	after    func()           // runs after each call that is answered
 }
+
+func (f *farSide) set(parameter, value string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.params[parameter] = value
+}
+
+func (f *farSide) heal(operation string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.fail, operation)
+}
+
+func failing(c *command) { c.status, c.code, c.output = ssm.CommandInvocationStatusFailed, 3, "no" }
 
 type command struct {
 	id     string
@@ -297,6 +316,9 @@ func (f *farSide) once(ctx context.Context, b wire.Binding, in any, next func(co
 		f.answers[id] = out
 		f.mu.Unlock()
 	}
+	if f.after != nil {
+		f.after()
+	}
 	return out, err
 }
 
@@ -311,6 +333,9 @@ func (f *farSide) sendCommand(_ context.Context, in *ssm.SendCommandInput) (*ssm
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	c := &command{id: fmt.Sprintf("00000000-0000-0000-0000-%012d", len(f.commands)+1), in: in, status: ssm.CommandInvocationStatusInProgress, ran: 1}
+	if f.outcome != nil {
+		f.outcome(c)
+	}
 	f.commands[c.id] = c
 	f.order = append(f.order, c.id)
 	return &ssm.SendCommandOutput{Command: &ssm.Command{CommandId: &c.id}}, nil

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -15,6 +16,9 @@ import (
 // ErrForeign says that a node spoke about a command that is not its own. A
 // fact of it was recorded, nothing else has changed.
 var ErrForeign = errors.New("command: the node speaks about a command that is not its own")
+
+// ErrContent says that the content of a report cannot be used, ever.
+var ErrContent = errors.New("command: the content of the report is not valid")
 
 // busyPause is when a node that had no room is asked again.
 const busyPause = 15 * time.Second
@@ -48,12 +52,12 @@ func ackEvent(code string) event {
 	return nodeRefused
 }
 
-// Replied takes a node's report on a job; its content is not checked yet.
-// Errors: ErrForeign, or what is wrong with the content.
+// Replied takes a node's report on a job; its content is checked here.
+// Errors: ErrForeign, ErrContent.
 func (s *Service) Replied(ctx context.Context, nodeID string, reply mgs.AgentJobReply) error {
 	var content mgs.ReplyContent
 	if err := mgs.Decode([]byte(reply.Content), &content); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrContent, err)
 	}
 	return s.reported(ctx, nodeID, reply.JobID, func(tx *db.Tx, i *invocation) error {
 		if i == nil {
@@ -205,11 +209,11 @@ const (
 
 // Output keeps a piece of a step's full output and answers how long the
 // stream is here; the node goes on from there. A stream that is over the limit
-// is taken and forgotten. Error: ErrForeign.
+// is taken and forgotten. Errors: ErrForeign, ErrContent.
 func (s *Service) Output(ctx context.Context, nodeID string, out mgs.JobOutput) (length int64, err error) {
 	err = s.reported(ctx, nodeID, out.JobID, func(tx *db.Tx, i *invocation) error {
 		if i == nil || out.Stream != "stdout" && out.Stream != "stderr" || len(out.Data) > mgs.MaxOutputChunk {
-			return errors.New("command: a piece of output that no step has")
+			return fmt.Errorf("%w: a piece of output that no step has", ErrContent)
 		}
 		if !i.Finished.IsZero() && tx.Now.Sub(i.Finished) > lateOutput {
 			length = out.Offset + int64(len(out.Data))
@@ -231,7 +235,7 @@ func appendOutput(tx *db.Tx, i *invocation, out *mgs.JobOutput) (int64, error) {
 		found = found || st.Name == out.Step
 	}
 	if !found {
-		return 0, errors.New("command: a piece of output that no step has")
+		return 0, fmt.Errorf("%w: a piece of output that no step has", ErrContent)
 	}
 	f := scoped(tx).And("command_id = ?", i.CommandID).And("node_id = ?", i.NodeID).And("step = ?", out.Step).And("stream = ?", out.Stream)
 	var length int64

@@ -31,9 +31,15 @@ type Report struct {
 }
 
 // Start begins the watch over connections that nobody holds any more; it goes
-// on by itself, also over restarts.
+// on by itself, also over restarts. The connections of an earlier process on
+// the same SQLite file are gone, and their nodes on the way back.
 func (s *Service) Start(ctx context.Context) error {
 	return s.DB.Update(db.WithScope(ctx, db.Scope{}), func(tx *db.Tx) error {
+		if !s.DB.Postgres() {
+			if _, err := tx.Exec("update node_node set connection = '', last_ping = $1 where online = 1", db.Micros(tx.Now)); err != nil {
+				return err
+			}
+		}
 		return s.Tasks.Enqueue(tx, task.Spec{Kind: presenceTask, Key: "all", Due: tx.Now.Add(lostAfter)})
 	})
 }
@@ -91,13 +97,27 @@ func (s *Service) Connected(ctx context.Context, id, connection string) error {
 		if err := s.Mailbox.Reopen(tx, id); err != nil {
 			return err
 		}
-		if n.Online {
-			if err := tx.Notify(Topic(tx.Scope, id)); err != nil {
-				return err
-			}
-			return s.record(tx, "node.channel.replaced", id, nil)
+		switch {
+		case !n.Online:
+			return s.record(tx, "node.online", id, nil)
+		case n.Connection == "": // its hub went away and it came back in time
+			return nil
 		}
-		return s.record(tx, "node.online", id, nil)
+		if err := tx.Notify(Topic(tx.Scope, id)); err != nil {
+			return err
+		}
+		return s.record(tx, "node.channel.replaced", id, nil)
+	})
+}
+
+// Released says that the hub gives the connection up because it stops: the
+// node is expected back at once and stays Online meanwhile.
+func (s *Service) Released(ctx context.Context, id, connection string) error {
+	return s.DB.Update(ctx, func(tx *db.Tx) error {
+		_, err := tx.Exec(`update node_node set connection = '', last_ping = $5
+			where account = $1 and region = $2 and id = $3 and connection = $4`,
+			tx.Scope.Account, tx.Scope.Region, id, connection, db.Micros(tx.Now))
+		return err
 	})
 }
 

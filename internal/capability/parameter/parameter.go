@@ -179,7 +179,7 @@ func isCallers(err error) bool {
 
 // DeleteParameter deletes a parameter with its history.
 func (s *Service) DeleteParameter(ctx context.Context, in *ssm.DeleteParameterInput) (*ssm.DeleteParameterOutput, error) {
-	r, err := parseName(*in.Name, db.ScopeOf(ctx))
+	r, err := parseOwnName(*in.Name, db.ScopeOf(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +221,7 @@ func (s *Service) DeleteParameters(ctx context.Context, in *ssm.DeleteParameters
 }
 
 func (s *Service) removeNamed(tx *db.Tx, name string) error {
-	r, err := parseName(name, tx.Scope)
+	r, err := parseOwnName(name, tx.Scope)
 	if err != nil {
 		return err
 	}

@@ -81,25 +81,40 @@ func loadLabeled(tx *db.Tx, name, label string) (*version, error) {
 		tx.Scope.Account, tx.Scope.Region, name, label), name)
 }
 
+// errRaced says that somebody else created the parameter meanwhile.
+var errRaced = errors.New("parameter: created by another call")
+
 // save writes a new newest version.
 func (v *version) save(tx *db.Tx) error {
 	args := []any{
 		tx.Scope.Account, tx.Scope.Region, v.name, v.number, string(v.typ), v.value, v.sealed, string(v.tier), v.dataType,
 		v.keyID, v.description, v.pattern, encodePolicies(v.policies), db.Micros(v.modified), v.modifiedBy,
 	}
+	if err := v.saveNewest(tx, args); err != nil {
+		return err
+	}
 	_, err := tx.Exec(`insert into parameter_version(account, region, `+columns+`)
 		values($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`, args...)
 	if err != nil {
 		return fmt.Errorf("parameter %s version %d: %w", v.name, v.number, err)
 	}
-	_, err = tx.Exec(`insert into parameter_parameter(account, region, `+columns+`, created, parent)
-		values($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $14, $16)
-		on conflict(account, region, name) do update set version = excluded.version, type = excluded.type, value = excluded.value,
-			sealed = excluded.sealed, tier = excluded.tier, data_type = excluded.data_type, key_id = excluded.key_id,
-			description = excluded.description, allowed_pattern = excluded.allowed_pattern, policies = excluded.policies,
-			modified = excluded.modified, modified_by = excluded.modified_by`, append(args, parentOf(v.name))...)
+	return nil
+}
+
+func (v *version) saveNewest(tx *db.Tx, args []any) error {
+	query := `update parameter_parameter set (` + columns + `) = ($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+		where account = $1 and region = $2 and name = $3`
+	if v.number == 1 {
+		query = `insert into parameter_parameter(account, region, ` + columns + `, parent, created)
+			values($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $14) on conflict do nothing`
+		args = append(args, parentOf(v.name))
+	}
+	n, err := tx.Exec(query, args...)
 	if err != nil {
 		return fmt.Errorf("parameter %s: %w", v.name, err)
+	}
+	if n != 1 {
+		return errRaced
 	}
 	return nil
 }

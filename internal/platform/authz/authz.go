@@ -3,7 +3,6 @@ package authz
 import (
 	"context"
 	"net/http"
-	"strings"
 	"sync"
 
 	"github.com/watchbill/watchbill/internal/lang/iampolicy"
@@ -27,15 +26,22 @@ type Authorizer struct {
 // New makes an authorizer.
 func New(tags TagLookup) *Authorizer { return &Authorizer{Tags: tags} }
 
-type authorizerKey struct{}
+type callKey struct{}
 
 // Authorize decides whether the caller of ctx may run an operation with this
-// input; service is the signing name. A no is an AccessDenied fault.
-func (a *Authorizer) Authorize(ctx context.Context, service, operation string, input any) error {
-	d := a.decision(ctx, service, operation, input)
+// input; service is the signing name. A no is an AccessDenied fault. The context
+// returned carries what Require needs: the method runs with it.
+func (a *Authorizer) Authorize(ctx context.Context, service, operation string, input any) (context.Context, error) {
+	row, _ := Lookup(service, operation)
+	d := &decision{a: a, ctx: ctx, row: row, service: service, caller: identity.From(ctx), scope: db.ScopeOf(ctx), input: input}
+	return context.WithValue(ctx, callKey{}, d), d.whole()
+}
+
+// whole decides on the call.
+func (d *decision) whole() error {
 	switch {
 	case d.row == nil:
-		return d.denied(service+":"+operation, "*", unknown)
+		return d.denied(d.service+":*", "*", unknown)
 	case d.caller.ARN == "":
 		return d.denied(d.row.Action, "*", unknown)
 	case d.caller.Kind == identity.Node:
@@ -46,19 +52,6 @@ func (a *Authorizer) Authorize(ctx context.Context, service, operation string, i
 	return d.all()
 }
 
-func (a *Authorizer) decision(ctx context.Context, service, operation string, input any) *decision {
-	row, _ := Lookup(service, operation)
-	return &decision{a: a, ctx: ctx, row: row, service: service, caller: identity.From(ctx), scope: db.ScopeOf(ctx), input: input}
-}
-
-type callKey struct{}
-
-// With gives the context what Require needs: the authorizer and the call. The
-// wire's Around hook passes it on to the method.
-func (a *Authorizer) With(ctx context.Context, service, operation string, input any) context.Context {
-	return context.WithValue(ctx, callKey{}, a.decision(ctx, service, operation, input))
-}
-
 // Require decides on resources found in the course of an operation: each must
 // be allowed the action. Without resources it decides on "*". Outside a call
 // the answer is no.
@@ -66,13 +59,10 @@ func Require(ctx context.Context, action string, resources ...string) error {
 	if len(resources) == 0 {
 		resources = []string{"*"}
 	}
-	call, ok := ctx.Value(callKey{}).(*decision)
-	if !ok || call.row == nil {
-		none := decision{caller: identity.From(ctx), service: serviceOf(action)}
-		return none.denied(action, resources[0], unknown)
+	d, ok := inCall(ctx)
+	if !ok {
+		return d.denied(action, resources[0], unknown)
 	}
-	d := *call
-	d.ctx, d.caller, d.base = ctx, identity.From(ctx), nil
 	if d.caller.Kind == identity.Node {
 		return d.denied(action, resources[0], implicit)
 	}
@@ -84,9 +74,42 @@ func Require(ctx context.Context, action string, resources ...string) error {
 	return nil
 }
 
-func serviceOf(action string) string {
-	s, _, _ := strings.Cut(action, ":")
-	return s
+// inCall is the decision to make anew within the call that ctx belongs to.
+func inCall(ctx context.Context) (*decision, bool) {
+	call, ok := ctx.Value(callKey{}).(*decision)
+	if !ok || call.row == nil {
+		return &decision{caller: identity.From(ctx)}, false
+	}
+	d := *call
+	d.ctx, d.caller, d.base = ctx, identity.From(ctx), nil
+	return &d, true
+}
+
+// Effect is what the caller's own policies say of an action on a resource, for
+// operations where a resource's policy has a say too. Outside a call it is Deny.
+func Effect(ctx context.Context, action, resource string) (iampolicy.Effect, error) {
+	d, ok := inCall(ctx)
+	if !ok || d.caller.Kind == identity.Node {
+		return iampolicy.Deny, nil
+	}
+	return d.effect(action, resource)
+}
+
+// Keys are the condition keys of the call without those of a resource.
+func Keys(ctx context.Context) map[string][]string {
+	d, ok := inCall(ctx)
+	if !ok {
+		return nil
+	}
+	d.base = d.global()
+	d.fromInput()
+	return d.base
+}
+
+// Denied is the AccessDenied of the call for an action that is not allowed.
+func Denied(ctx context.Context, action, resource string) error {
+	d, _ := inCall(ctx)
+	return d.denied(action, resource, unknown)
 }
 
 // decision is one call while it is decided.
@@ -165,22 +188,29 @@ func (d *decision) extra() error {
 func (d *decision) allow(action string, arns []string) error {
 	allowed := false
 	for _, arn := range arns {
-		keys, err := d.keys(action, arn)
+		got, err := d.effect(action, arn)
 		if err != nil {
 			return err
 		}
-		got := iampolicy.Evaluate(iampolicy.Request{
-			Principal: d.caller.Principal(), Action: action, Resource: arn, Context: keys,
-		}, d.caller.Policies...)
-		if got.Effect == iampolicy.Deny {
+		if got == iampolicy.Deny {
 			return d.denied(action, arn, explicit)
 		}
-		allowed = allowed || got.Allowed()
+		allowed = allowed || got == iampolicy.Allow
 	}
 	if !allowed {
 		return d.denied(action, arns[0], implicit)
 	}
 	return nil
+}
+
+func (d *decision) effect(action, arn string) (iampolicy.Effect, error) {
+	keys, err := d.keys(action, arn)
+	if err != nil {
+		return iampolicy.Deny, err
+	}
+	return iampolicy.Evaluate(iampolicy.Request{
+		Principal: d.caller.Principal(), Action: action, Resource: arn, Context: keys,
+	}, d.caller.Policies...).Effect, nil
 }
 
 // reason is why a decision is no.

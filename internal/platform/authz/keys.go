@@ -81,7 +81,7 @@ func (d *decision) global() map[string][]string {
 		"aws:RequestedRegion":        {d.scope.Region},
 		"aws:ResourceAccount":        {d.scope.Account},
 		"aws:userid":                 {c.UserID},
-		"aws:PrincipalIsAWSService":  {strconv.FormatBool(c.Kind == identity.Service)},
+		"aws:PrincipalIsAWSService":  {strconv.FormatBool(c.Kind == identity.Hub)},
 		"aws:ViaAWSService":          {"false"},
 		"aws:MultiFactorAuthPresent": {strconv.FormatBool(!c.MFAAt.IsZero())},
 	}

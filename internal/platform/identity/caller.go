@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/lang/iampolicy"
+	"github.com/watchbill/watchbill/internal/platform/journal"
 )
 
 // Kind says what sort of principal calls.
@@ -13,10 +14,10 @@ type Kind string
 
 // The kinds of callers.
 const (
-	User    Kind = "user"
-	Role    Kind = "role"    // an assumed role
-	Node    Kind = "node"    // a managed node with its own credentials
-	Service Kind = "service" // a part of the hub acting on its own: an intake, a timer
+	User Kind = "user"
+	Role Kind = "role"    // an assumed role
+	Node Kind = "node"    // a managed node with its own credentials
+	Hub  Kind = "service" // a part of the hub acting on its own: an intake, a timer
 )
 
 // Caller is who makes a request.
@@ -34,13 +35,15 @@ type Caller struct {
 	Policies [][]*iampolicy.Policy
 	MFAAt    time.Time // of the last second factor, zero without one
 	IssuedAt time.Time // of temporary credentials, zero for an access key
+
+	transitive []string // tags that sessions made from this one inherit
 }
 
 type callerKey struct{}
 
-// With gives the context its caller.
+// With gives the context its caller, whom the journal names as the actor.
 func With(ctx context.Context, c Caller) context.Context {
-	return context.WithValue(ctx, callerKey{}, &c)
+	return journal.WithActor(context.WithValue(ctx, callerKey{}, &c), c.ARN)
 }
 
 // From is the caller of the context; the zero Caller, which may do nothing,
@@ -75,7 +78,7 @@ func (c Caller) Principal() iampolicy.Principal {
 	switch c.Kind {
 	case Role, Node:
 		p.Kind = iampolicy.Role
-	case Service:
+	case Hub:
 		p.Kind = iampolicy.Service
 	case "":
 		p.Kind = iampolicy.Anonymous

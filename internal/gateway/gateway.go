@@ -1,0 +1,125 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/watchbill/watchbill/internal/capability/command"
+	"github.com/watchbill/watchbill/internal/capability/node"
+	"github.com/watchbill/watchbill/internal/platform/mailbox"
+)
+
+// Config is what a gateway needs. All are required but the logger.
+type Config struct {
+	Nodes    *node.Service
+	Commands *command.Service
+	Mailbox  *mailbox.Mailbox
+
+	// Authenticate checks the signature of a request with its body and gives
+	// the context with caller and scope, and the service of the credential
+	// scope: the same function as the router's.
+	Authenticate func(r *http.Request, body []byte) (context.Context, string, error)
+
+	Logger *slog.Logger
+}
+
+// Gateway serves nodes. It is safe for concurrent use.
+type Gateway struct {
+	Config
+
+	mu       sync.Mutex
+	channels map[string]*channel // by node id; the live ones
+	closing  bool
+	open     sync.WaitGroup
+}
+
+// New makes a gateway.
+func New(c Config) *Gateway {
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return &Gateway{Config: c, channels: map[string]*channel{}}
+}
+
+// Handler serves the paths of ssmmessages: /v1/control-channel/ and
+// /v1/data-channel/.
+func (g *Gateway) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v1/control-channel/{node}", g.createControlChannel)
+	mux.HandleFunc("GET /v1/control-channel/{node}", g.openControlChannel)
+	mux.HandleFunc("POST /v1/data-channel/{session}", g.createDataChannel)
+	return mux
+}
+
+// Run keeps the presence of connected nodes up to date until ctx ends; then it
+// closes all channels, whose nodes come back when a hub is there again.
+func (g *Gateway) Run(ctx context.Context) error {
+	t := time.NewTicker(node.PingEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			if err := g.Nodes.Seen(ctx, g.connections()); err != nil && ctx.Err() == nil {
+				g.Logger.Error("presence of nodes cannot be kept", "error", err)
+			}
+		case <-ctx.Done():
+			g.shut()
+			return nil
+		}
+	}
+}
+
+// Channels is how many control channels are open.
+func (g *Gateway) Channels() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.channels)
+}
+
+func (g *Gateway) connections() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	out := make([]string, 0, len(g.channels))
+	for _, c := range g.channels {
+		out = append(out, c.id)
+	}
+	return out
+}
+
+// shut closes every channel and waits until they are gone.
+func (g *Gateway) shut() {
+	g.mu.Lock()
+	g.closing = true
+	for _, c := range g.channels {
+		c.end(endHubStops)
+	}
+	g.mu.Unlock()
+	g.open.Wait()
+}
+
+// attach makes c its node's live channel; false when the hub stops.
+func (g *Gateway) attach(c *channel) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closing {
+		return false
+	}
+	if old := g.channels[c.node]; old != nil {
+		old.end(endReplaced)
+	}
+	g.channels[c.node] = c
+	g.open.Add(1)
+	return true
+}
+
+func (g *Gateway) detach(c *channel) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.channels[c.node] == c {
+		delete(g.channels, c.node)
+	}
+	g.open.Done()
+}

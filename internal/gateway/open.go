@@ -1,0 +1,144 @@
+package gateway
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/gorilla/websocket"
+
+	"github.com/watchbill/watchbill/internal/capability/node"
+	"github.com/watchbill/watchbill/internal/platform/identity"
+	"github.com/watchbill/watchbill/internal/platform/journal"
+	"github.com/watchbill/watchbill/internal/wire/fault"
+	"github.com/watchbill/watchbill/internal/wire/mgs"
+)
+
+const (
+	maxOpenBody = 16 << 10
+	openWait    = 15 * time.Second // from the upgrade to the first message
+)
+
+// createControlChannel hands out the token of a channel.
+func (g *Gateway) createControlChannel(w http.ResponseWriter, r *http.Request) {
+	ctx, body, err := g.authenticate(w, r)
+	if err == nil {
+		err = decode(body, &mgs.ChannelRequest{})
+	}
+	var token string
+	if err == nil {
+		token, err = g.Nodes.ChannelToken(ctx, r.PathValue("node"))
+	}
+	if err != nil {
+		g.refuse(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/xml")
+	w.WriteHeader(http.StatusCreated)
+	_, _ = w.Write(mgs.MarshalToken("CreateControlChannel", token))
+}
+
+// createDataChannel: there are no sessions yet. This text makes the stock
+// agent give up at once instead of asking again and again.
+func (g *Gateway) createDataChannel(w http.ResponseWriter, r *http.Request) {
+	g.refuse(w, r, fault.New(http.StatusBadRequest, "InvalidRequestException", "Session is already terminated"))
+}
+
+// authenticate checks that the node of the path itself signed the request.
+func (g *Gateway) authenticate(w http.ResponseWriter, r *http.Request) (context.Context, []byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxOpenBody))
+	if err != nil {
+		return nil, nil, fault.TooLarge(maxOpenBody)
+	}
+	ctx, service, err := g.Authenticate(r, body)
+	if err != nil {
+		return nil, nil, err
+	}
+	if service != "ssmmessages" {
+		return nil, nil, fault.InvalidSignature("Credential should be scoped to correct service: 'ssmmessages'.")
+	}
+	caller := identity.From(ctx)
+	if id := caller.NodeID(); id == "" || id != r.PathValue("node") {
+		return nil, nil, fault.AccessDenied("The channel belongs to another node.")
+	}
+	return journal.WithActor(ctx, caller.ARN), body, nil
+}
+
+// xmlFault is the form of errors here: the element is named by the code.
+type xmlFault struct {
+	XMLName xml.Name
+	Message string `xml:"Message"`
+}
+
+func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	coded := fault.Of(err)
+	if f, ok := errors.AsType[*fault.Fault](coded); ok && f.Cause != nil {
+		g.Logger.Error("a channel cannot be opened", "path", r.URL.Path, "error", f.Cause)
+	}
+	body, err := xml.Marshal(xmlFault{XMLName: xml.Name{Local: coded.ErrorCode()}, Message: coded.ErrorMessage()})
+	if err != nil {
+		body = nil
+	}
+	w.Header().Set("Content-Type", "application/xml")
+	w.WriteHeader(coded.HTTPStatus())
+	_, _ = w.Write(body)
+}
+
+var upgrader = websocket.Upgrader{ReadBufferSize: 4 << 10, WriteBufferSize: 4 << 10}
+
+// openControlChannel serves a channel until it ends.
+func (g *Gateway) openControlChannel(w http.ResponseWriter, r *http.Request) {
+	ctx, _, err := g.authenticate(w, r)
+	if err != nil {
+		g.refuse(w, r, err)
+		return
+	}
+	conn, err := upgrader.Upgrade(w, r, nil)
+	if err != nil {
+		return // Upgrade has answered
+	}
+	defer func() { _ = conn.Close() }()
+	ctx = context.WithoutCancel(ctx)
+	hello, err := g.hello(ctx, conn, r.PathValue("node"))
+	if err != nil {
+		g.Logger.Warn("a control channel was not opened", "node", r.PathValue("node"), "error", err)
+		closeWith(conn, websocket.ClosePolicyViolation)
+		return
+	}
+	c := &channel{
+		gateway: g, conn: conn, node: r.PathValue("node"), id: uuid.NewString(), own: hello.AgentName == mgs.OwnAgent,
+		ended: make(chan struct{}), log: g.Logger.With("node", r.PathValue("node")),
+	}
+	c.serve(ctx, hello)
+}
+
+// hello reads the first message and takes its token.
+func (g *Gateway) hello(ctx context.Context, conn *websocket.Conn, id string) (*mgs.OpenControlChannel, error) {
+	conn.SetReadLimit(mgs.MaxFrame)
+	_ = conn.SetReadDeadline(time.Now().Add(openWait))
+	kind, b, err := conn.ReadMessage()
+	if err != nil {
+		return nil, err
+	}
+	if kind != websocket.TextMessage || len(b) > maxOpenBody {
+		return nil, errors.New("the first message is not a text of the size it should have")
+	}
+	var hello mgs.OpenControlChannel
+	if err := mgs.Decode(b, &hello); err != nil {
+		return nil, err
+	}
+	return &hello, g.Nodes.UseChannelToken(ctx, id, hello.TokenValue)
+}
+
+func closeWith(conn *websocket.Conn, code int) {
+	_ = conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), time.Now().Add(writeWait))
+}
+
+// reportOf is what the first message says of the node.
+func reportOf(hello *mgs.OpenControlChannel) node.Report {
+	return node.Report{AgentName: hello.AgentName, AgentVersion: hello.AgentVersion, PlatformType: hello.PlatformType}
+}

@@ -1,0 +1,89 @@
+package identity
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/watchbill/watchbill/internal/platform/db"
+	"github.com/watchbill/watchbill/internal/wire/sigv4"
+)
+
+// served are the signing names that the hub answers to.
+var served = []string{"ssm", "ssm-incidents", "ssm-contacts", "sts", "ssmmessages", "ec2messages", "execute-api"}
+
+// Authenticate checks the signature of a request. The context it returns, made
+// from the request's, carries the Caller and the scope; service is the signing
+// name. Errors are *sigv4.Error, in the words of the service.
+func (s *Service) Authenticate(r *http.Request, body []byte) (ctx context.Context, service string, err error) {
+	ctx = r.Context()
+	sig, err := sigv4.Parse(r)
+	if err != nil {
+		return ctx, "", err
+	}
+	service = sig.Scope.Service
+	if err := s.checkScope(sig.Scope); err != nil {
+		return ctx, service, err
+	}
+	var caller Caller
+	lookup := func(id, token string) (string, error) {
+		secret, c, err := s.credentials(ctx, id, token)
+		caller = c
+		return secret, err
+	}
+	if err := s.verifier.Check(sig, r, body, time.Now(), lookup); err != nil {
+		return ctx, service, err
+	}
+	caller.AccessKeyID = sig.Scope.AccessKeyID
+	caller.SourceIP, _, _ = net.SplitHostPort(r.RemoteAddr)
+	ctx = db.WithScope(ctx, db.Scope{Account: s.config.Account, Region: sig.Scope.Region})
+	return With(ctx, caller), service, nil
+}
+
+func (s *Service) checkScope(c sigv4.Scope) error {
+	f := sigv4.FamilyOf(c.Service)
+	// The older SDKs sign sts for us-east-1 wherever they are.
+	global := c.Service == "sts" && c.Region == "us-east-1"
+	if !slices.Contains(s.config.Regions, c.Region) && !global {
+		return sigv4.BadScope(f, "Credential should be scoped to a valid region.")
+	}
+	if !slices.Contains(served, c.Service) {
+		return sigv4.BadScope(f, "Credential should be scoped to a correct service.")
+	}
+	return nil
+}
+
+// credentials finds the secret and the caller behind an access key id. Without
+// them the error is one of sigv4's, so that the answer tells nothing more.
+func (s *Service) credentials(ctx context.Context, id, token string) (string, Caller, error) {
+	if token != "" {
+		return s.temporary(id, token)
+	}
+	k, ok, err := s.key(ctx, id)
+	if err != nil {
+		return "", Caller{}, err
+	}
+	c, known := s.user(k.user)
+	if !ok || !known {
+		return "", Caller{}, sigv4.ErrUnknownKey
+	}
+	return k.secret, c, nil
+}
+
+func (s *Service) temporary(id, token string) (string, Caller, error) {
+	x, ok := s.openToken(token)
+	if !ok || x.ID != id {
+		return "", Caller{}, sigv4.ErrUnknownKey
+	}
+	if !time.Now().Before(db.FromMicros(x.Expires)) {
+		return x.Secret, Caller{}, sigv4.ErrExpiredKey
+	}
+	c, ok := s.sessionCaller(x)
+	if !ok {
+		// Revoked, or its holder is gone: over, like an expired one.
+		return x.Secret, Caller{}, sigv4.ErrExpiredKey
+	}
+	return x.Secret, c, nil
+}
