@@ -49,6 +49,9 @@ func (s *Service) scoped(ctx context.Context, i *integration) context.Context {
 
 // accept takes a delivery in, all of it or nothing, durably.
 func (s *Service) accept(ctx context.Context, i *integration, signals []alarm.Signal) (Result, error) {
+	for n := range signals {
+		signals[n].Integration, signals[n].Key = i.name, short(signals[n].Key)
+	}
 	// One order for all deliveries, so that those that share alarms do not lock
 	// each other out.
 	slices.SortStableFunc(signals, func(a, b alarm.Signal) int {
@@ -58,7 +61,6 @@ func (s *Service) accept(ctx context.Context, i *integration, signals []alarm.Si
 	err := s.DB.Update(s.scoped(ctx, i), func(tx *db.Tx) error {
 		out = Result{Accepted: len(signals)}
 		for _, sig := range signals {
-			sig.Integration = i.name
 			t, err := s.Alarms.Observe(tx, sig)
 			if err != nil {
 				return err
