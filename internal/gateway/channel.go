@@ -73,6 +73,15 @@ func (c *channel) serve(ctx context.Context, hello *mgs.OpenControlChannel) {
 		closeWith(c.conn, websocket.CloseTryAgainLater)
 		return
 	}
+	// Only now, when the row names this connection: the end of an older one
+	// must not take the node offline.
+	if !c.gateway.attach(c) {
+		c.end(endHubStops)
+		c.bye()
+		c.left(ctx)
+		return
+	}
+	defer c.gateway.detach(c)
 	c.log.Info("control channel open", "agent_version", hello.AgentVersion, "own", c.own)
 	var writer sync.WaitGroup
 	writer.Go(func() { c.sendLoop(ctx) })

@@ -29,6 +29,7 @@ import (
 	"github.com/watchbill/watchbill/internal/platform/task"
 	"github.com/watchbill/watchbill/internal/platform/task/tasktest"
 	"github.com/watchbill/watchbill/internal/wire"
+	"github.com/watchbill/watchbill/internal/wire/fault"
 	"github.com/watchbill/watchbill/internal/wire/mgs"
 )
 
@@ -592,5 +593,28 @@ func TestListPagesAndFilters(t *testing.T) {
 		x.wantCode(err, "InvalidNextToken")
 		_, err = x.GetCommandInvocation(x.ctx, &ssm.GetCommandInvocationInput{CommandId: new("x"), InstanceId: &ids[0]})
 		x.wantCode(err, "InvocationDoesNotExist")
+	})
+}
+
+func TestSelectedNodesAreAuthorizedEach(t *testing.T) {
+	each(t, func(t *testing.T, x fixture) {
+		ids := x.nodes(2)
+		x.Allow = func(_ context.Context, action string, resources ...string) error {
+			if action != "ssm:SendCommand" || len(resources) != 1 || strings.HasSuffix(resources[0], ids[0]) {
+				return fault.AccessDenied("no")
+			}
+			return nil
+		}
+		c := x.send(&ssm.SendCommandInput{Targets: []ssm.Target{{Key: new("InstanceIds"), Values: ids}}})
+		x.want(*c.CommandId, ids[0], "AccessDenied")
+		x.want(*c.CommandId, ids[1], "Pending")
+		if jobs := x.take(ids[0]); len(jobs) != 0 {
+			t.Errorf("jobs on a node that is not allowed: %+v", jobs)
+		}
+		x.Allow = func(context.Context, string, ...string) error { return errors.New("store is away") }
+		_, err := x.SendCommand(x.ctx, &ssm.SendCommandInput{DocumentName: new("Run"), Targets: []ssm.Target{{Key: new("InstanceIds"), Values: ids}}})
+		if err == nil {
+			t.Error("sent without knowing whether it is allowed")
+		}
 	})
 }

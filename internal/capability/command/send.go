@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -44,13 +45,17 @@ func (s *Service) SendCommand(ctx context.Context, in *ssm.SendCommandInput) (*s
 	if err != nil {
 		return nil, err
 	}
+	allowed, err := s.authorize(ctx, in)
+	if err != nil {
+		return nil, err
+	}
 	var c *command
 	err = s.DB.Update(ctx, func(tx *db.Tx) error {
 		id := commandID(ctx, tx.Scope, hash)
 		if c, err = findCommand(tx, id, true); err != nil || c != nil {
 			return err
 		}
-		c, err = s.send(ctx, tx, id, hash, in)
+		c, err = s.send(tx, id, hash, in, allowed)
 		return err
 	})
 	if err != nil {
@@ -60,7 +65,7 @@ func (s *Service) SendCommand(ctx context.Context, in *ssm.SendCommandInput) (*s
 }
 
 // send makes a command in the caller's transaction.
-func (s *Service) send(ctx context.Context, tx *db.Tx, id, hash string, in *ssm.SendCommandInput) (*command, error) {
+func (s *Service) send(tx *db.Tx, id, hash string, in *ssm.SendCommandInput, allowed func(string) bool) (*command, error) {
 	doc, err := s.document(tx, in)
 	if err != nil {
 		return nil, err
@@ -69,7 +74,7 @@ func (s *Service) send(ctx context.Context, tx *db.Tx, id, hash string, in *ssm.
 	if err != nil {
 		return nil, err
 	}
-	targets, err := s.targets(ctx, tx, in, doc)
+	targets, err := s.targets(tx, in, doc, allowed)
 	if err != nil {
 		return nil, err
 	}
@@ -273,8 +278,7 @@ type target struct {
 
 // targets finds the nodes. One that is named and cannot be used refuses the
 // command; one that is selected gets an invocation that says why.
-func (s *Service) targets(ctx context.Context, tx *db.Tx, in *ssm.SendCommandInput, doc *Document) ([]target, error) {
-	explicit := len(in.InstanceIds) > 0
+func (s *Service) targets(tx *db.Tx, in *ssm.SendCommandInput, doc *Document, allowed func(string) bool) ([]target, error) {
 	nodes, err := s.nodes(tx, in)
 	if err != nil {
 		return nil, err
@@ -282,21 +286,43 @@ func (s *Service) targets(ctx context.Context, tx *db.Tx, in *ssm.SendCommandInp
 	out := make([]target, 0, len(nodes))
 	for _, n := range nodes {
 		t := target{n, pending}
-		if err := s.allow(ctx, tx, n.ID); err != nil {
-			if explicit {
-				return nil, err
-			}
-			t.status = next(t.status, dispatchRefused)
-		}
-		if !runsOn(doc, n.PlatformType) {
-			if explicit {
-				return nil, &ssm.UnsupportedPlatformType{Message: fmt.Sprintf("The document %s does not run on %s, the platform of %s.", doc.Name, n.PlatformType, n.ID)}
-			}
+		switch {
+		case !allowed(n.ID):
+			t.status = accessDenied
+		case runsOn(doc, n.PlatformType):
+		case len(in.InstanceIds) > 0:
+			return nil, &ssm.UnsupportedPlatformType{Message: fmt.Sprintf("The document %s does not run on %s, the platform of %s.", doc.Name, n.PlatformType, n.ID)}
+		default:
 			t.status = invalidPlatform
 		}
 		out = append(out, t)
 	}
 	return out, nil
+}
+
+// authorize asks about each node that the targets select now. A node that
+// they select only later, when the command is made, is not allowed.
+func (s *Service) authorize(ctx context.Context, in *ssm.SendCommandInput) (func(nodeID string) bool, error) {
+	if len(in.InstanceIds) > 0 || s.Allow == nil {
+		return func(string) bool { return true }, nil
+	}
+	var nodes []node.Node
+	err := s.DB.View(ctx, func(tx *db.Tx) (err error) {
+		nodes, err = s.nodes(tx, in)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	yes := map[string]bool{}
+	for _, n := range nodes {
+		err := s.Allow(ctx, "ssm:SendCommand", arn.SSM(n.Scope, "managed-instance/"+n.ID))
+		if err != nil && fault.Of(err).HTTPStatus() >= http.StatusInternalServerError {
+			return nil, err
+		}
+		yes[n.ID] = err == nil
+	}
+	return func(id string) bool { return yes[id] }, nil
 }
 
 func (s *Service) nodes(tx *db.Tx, in *ssm.SendCommandInput) ([]node.Node, error) {
@@ -317,13 +343,6 @@ func (s *Service) nodes(tx *db.Tx, in *ssm.SendCommandInput) ([]node.Node, error
 		}
 	}
 	return nodes, nil
-}
-
-func (s *Service) allow(ctx context.Context, tx *db.Tx, nodeID string) error {
-	if s.Allow == nil {
-		return nil
-	}
-	return s.Allow(ctx, "ssm:SendCommand", arn.SSM(tx.Scope, "managed-instance/"+nodeID))
 }
 
 // runsOn says whether the document is for the platform. A node that has not

@@ -43,8 +43,10 @@ type Service struct {
 	Nodes     *node.Service
 	Documents Documents
 
-	// Allow says whether the caller of ctx may run a command on these
-	// resources (ARNs). Nil allows all.
+	// Allow says whether the caller of ctx may do the action on resources
+	// (ARNs); authz.Require is one. Nodes that are named are authorized before
+	// the operation, so it is asked about nodes that targets select. Nil
+	// allows all.
 	Allow func(ctx context.Context, action string, resources ...string) error
 }
 
