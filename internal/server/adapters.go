@@ -21,6 +21,11 @@ func (h *hub) mintNode(ctx context.Context, nodeID string, ttl time.Duration) (n
 	return node.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.Secret.Reveal(), SessionToken: c.SessionToken.Reveal(), Expires: c.Expiration}, nil
 }
 
+// revokeNode ends the credentials of a node.
+func (h *hub) revokeNode(ctx context.Context, nodeID string) error {
+	return h.platform.identity.Revoke(ctx, h.platform.identity.NodeARN(nodeID))
+}
+
 // commandDocument finds the document of a command.
 func (h *hub) commandDocument(tx *db.Tx, name, version string) (*command.Document, error) {
 	r, err := h.all.document.Resolve(tx, name, version)

@@ -78,9 +78,9 @@ func (h *hub) openCapabilities() (err error) {
 	c.parameter = parameter.New(parameter.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, DefaultTier: h.defaultTier})
 	c.tag = tag.New(tag.Service{DB: h.db, Journal: p.journal})
 	c.document = document.New(document.Service{DB: h.db, Journal: p.journal})
-	c.node = node.New(node.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Mint: h.mintNode})
+	c.node = node.New(node.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Mint: h.mintNode, Revoke: h.revokeNode})
 	c.command = command.New(command.Service{
-		DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Nodes: c.node, Documents: h.commandDocument, Allow: authz.Require,
+		DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Nodes: c.node, Documents: h.commandDocument, Sealer: p.sealer, Allow: authz.Require,
 	})
 	c.automation = automation.New(automation.Service{
 		DB: h.db, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, Documents: c.document, Roles: roles{p.identity},
