@@ -64,9 +64,12 @@ type hub struct {
 }
 
 func newHub(t *testing.T) *hub {
-	d := dbtest.SQLite(t, migrations...)
+	return newHubOn(t, dbtest.SQLite(t, migrations...), filepath.Join(t.TempDir(), "seal.key"))
+}
+
+func newHubOn(t *testing.T, d *db.DB, sealKey string) *hub {
 	j, e, m := journaltest.New(t, d), tasktest.New(t, d), mailbox.New(d)
-	sealer, err := seal.OpenFile(filepath.Join(t.TempDir(), "seal.key"))
+	sealer, err := seal.OpenFile(sealKey)
 	if err != nil {
 		t.Fatal(err)
 	}

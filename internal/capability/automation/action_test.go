@@ -97,7 +97,7 @@ var runbooks = []story{
   - {name: a, action: "aws:assertAwsResourceProperty", inputs: {Service: ssm, Api: GetParameter, Name: /p, PropertySelector: $.Parameter.Value, DesiredValues: [red, green]}}`,
 	},
 	{
-		name: "assert fails", status: "Failed", steps: "a:Failed", message: `is "blue"`,
+		name: "assert fails", status: "Failed", steps: "a:Failed", message: `not one of the desired values`,
 		setup: func(w *world) { w.far.params["/p"] = "blue" },
 		book: head + `
   - {name: a, action: "aws:assertAwsResourceProperty", inputs: {Service: ssm, Api: GetParameter, Name: /p, PropertySelector: $.Parameter.Value, DesiredValues: [red, green]}}`,
