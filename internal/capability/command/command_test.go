@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -121,7 +122,7 @@ func (x fixture) nodes(n int) (ids []string) {
 	x.must(err)
 	for i := range n {
 		id, err := x.Nodes.Register(x.ctx, node.Registration{
-			ActivationID: *a.ActivationId, ActivationCode: *a.ActivationCode, Fingerprint: string(rune('a' + i)), PublicKey: publicKey(),
+			ActivationID: *a.ActivationId, ActivationCode: *a.ActivationCode, Fingerprint: fmt.Sprint(i), PublicKey: publicKey(),
 		})
 		x.must(err)
 		x.must(x.Nodes.Report(x.ctx, id, node.Report{PlatformType: "Linux", AgentName: mgs.OwnAgent}))
@@ -536,6 +537,14 @@ func TestFullOutput(t *testing.T) {
 		if string(all) != "hello world\x00\xff" {
 			t.Errorf("stream %q", all)
 		}
+		x.reply(n, c, "Success", map[string]mgs.StepStatus{"run": {Status: "Success", StandardError: "short"}})
+		x.must(x.DB.View(x.ctx, func(tx *db.Tx) error {
+			text, err := x.Stream(tx, c, n, "run", "stderr", 2)
+			if string(text) != "ort" {
+				t.Errorf("stream of a short output %q", text)
+			}
+			return err
+		}))
 		for _, bad := range []mgs.JobOutput{{Step: "other", Stream: "stdout"}, {Step: "run", Stream: "x"}} {
 			bad.JobID = mgs.JobID(c, n)
 			if _, err := x.Output(x.ctx, n, bad); err == nil {
@@ -655,6 +664,45 @@ func TestParametersAreSealed(t *testing.T) {
 		x.reply(n, c, "Success", nil)
 		if b, err := x.Job(x.ctx, n, mgs.JobID(c, n)); err != nil || b != nil {
 			t.Errorf("the job of a finished command: %s, %v", b, err)
+		}
+	})
+}
+
+func TestCancelledJobIsNotSentAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, x fixture) {
+		n := x.nodes(1)[0]
+		c := *x.send(&ssm.SendCommandInput{InstanceIds: []string{n}}).CommandId
+		x.take(n)
+		x.ack(n, c, mgs.AckBufferFull)
+		_, err := x.CancelCommand(x.ctx, &ssm.CancelCommandInput{CommandId: &c})
+		x.must(err)
+		<-time.After(time.Minute)
+		for _, job := range x.take(n) {
+			if job.Topic != mgs.TopicCancelCommand {
+				t.Errorf("sent after the cancel: %+v", job)
+			}
+		}
+		<-time.After(3 * time.Hour)
+		x.must(x.Tasks.RunDue(x.ctx))
+		x.want(c, n, "DeliveryTimedOut") // nobody knows
+	})
+}
+
+// TestManyNodes drives a command over many nodes to its end.
+func TestManyNodes(t *testing.T) {
+	each(t, func(t *testing.T, x fixture) {
+		ids := x.nodes(200)
+		c := *x.send(&ssm.SendCommandInput{Targets: []ssm.Target{{Key: new("InstanceIds"), Values: []string{"*"}}}, MaxConcurrency: new("25%")}).CommandId
+		for range 8 {
+			for _, id := range ids {
+				if jobs := x.take(id); len(jobs) > 0 {
+					x.reply(id, c, "Success", nil)
+				}
+			}
+		}
+		x.wantCommand(c, "Success")
+		if got := x.command(c); *got.CompletedCount != 200 {
+			t.Errorf("command %+v", got)
 		}
 	})
 }
