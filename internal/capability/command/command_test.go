@@ -706,3 +706,27 @@ func TestManyNodes(t *testing.T) {
 		}
 	})
 }
+
+func TestCommandIsForgotten(t *testing.T) {
+	inBubble(t, func(t *testing.T, x fixture) {
+		n := x.nodes(1)[0]
+		c := *x.send(&ssm.SendCommandInput{InstanceIds: []string{n}}).CommandId
+		x.take(n)
+		x.reply(n, c, "Success", nil)
+		<-time.After(30*24*time.Hour - time.Second)
+		x.must(x.Tasks.RunDue(x.ctx))
+		x.wantCommand(c, "Success")
+		<-time.After(time.Second)
+		x.must(x.Tasks.RunDue(x.ctx))
+		if _, err := x.ListCommands(x.ctx, &ssm.ListCommandsInput{CommandId: &c}); err == nil {
+			t.Error("still there after 30 days")
+		}
+		for _, table := range []string{"command_command", "command_invocation", "command_step", "command_output", "mailbox_message"} {
+			var rows int
+			x.must(x.DB.View(x.ctx, func(tx *db.Tx) error { return tx.QueryRow("select count(*) from " + table).Scan(&rows) }))
+			if rows != 0 {
+				t.Errorf("%d rows in %s", rows, table)
+			}
+		}
+	})
+}
