@@ -13,6 +13,8 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/platform/db"
+	"github.com/watchbill/watchbill/internal/platform/db/dbtest"
 	"github.com/watchbill/watchbill/internal/wire/mgs"
 )
 
@@ -247,5 +249,46 @@ func TestHubStops(t *testing.T) {
 	}
 	if got := h.describe(m.id); got.PingStatus != ssm.PingStatusOnline {
 		t.Errorf("ping status %s while its hub restarts", got.PingStatus)
+	}
+}
+
+func TestTwoHubsOnOneStore(t *testing.T) {
+	if os.Getenv(dbtest.PostgresVariable) == "" {
+		t.Skipf("%s is not set: several hubs need PostgreSQL", dbtest.PostgresVariable)
+	}
+	address, sealKey := dbtest.PostgresURL(t), filepath.Join(t.TempDir(), "seal.key")
+	hubs := make([]*hub, 2)
+	for i := range hubs {
+		d, err := db.Open(t.Context(), address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = d.Close() })
+		if err := d.Migrate(t.Context(), migrations); err != nil {
+			t.Fatal(err)
+		}
+		hubs[i] = newHubOn(t, d, sealKey)
+	}
+	m := hubs[0].newMachine()
+	first := m.open(m.token())
+	hubs[0].send(m.id, "id")
+	var job mgs.AgentJob
+	first.read(mgs.TypeAgentJob, &job) // the channel is open
+	start := time.Now()
+	c := hubs[1].send(m.id, "id")
+	for job.JobID != mgs.JobID(c, m.id) {
+		first.read(mgs.TypeAgentJob, &job)
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("a job from the other hub took %v", took)
+	}
+	m.url = hubs[1].url
+	second := m.open(m.token())
+	var closed mgs.ChannelClosed
+	first.read(mgs.TypeChannelClosed, &closed)
+	hubs[0].send(m.id, "id")
+	second.read(mgs.TypeAgentJob, &job)
+	if n, err := hubs[0].nodes.Lookup(t.Context(), m.id); err != nil || !n.Online {
+		t.Errorf("node %+v, %v", n, err)
 	}
 }

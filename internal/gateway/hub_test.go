@@ -64,9 +64,12 @@ type hub struct {
 }
 
 func newHub(t *testing.T) *hub {
-	d := dbtest.SQLite(t, migrations...)
+	return newHubOn(t, dbtest.SQLite(t, migrations...), filepath.Join(t.TempDir(), "seal.key"))
+}
+
+func newHubOn(t *testing.T, d *db.DB, sealKey string) *hub {
 	j, e, m := journaltest.New(t, d), tasktest.New(t, d), mailbox.New(d)
-	sealer, err := seal.OpenFile(filepath.Join(t.TempDir(), "seal.key"))
+	sealer, err := seal.OpenFile(sealKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +80,7 @@ func newHub(t *testing.T) *hub {
 	}
 	h := &hub{t: t, ctx: db.WithScope(t.Context(), scope), facts: make(chan journal.Row, 1000)}
 	h.nodes = node.New(node.Service{DB: d, Tasks: e, Journal: j, Mailbox: m, Mint: mint(who)})
-	h.commands = command.New(command.Service{DB: d, Tasks: e, Journal: j, Mailbox: m, Nodes: h.nodes, Documents: findDocument})
+	h.commands = command.New(command.Service{DB: d, Tasks: e, Journal: j, Mailbox: m, Nodes: h.nodes, Documents: findDocument, Sealer: sealer})
 	h.gateway = New(Config{Nodes: h.nodes, Commands: h.commands, Mailbox: m, Authenticate: who.Authenticate, Logger: quiet})
 	j.Subscribe(journal.Subscription{
 		Name:   "test",

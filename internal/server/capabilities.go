@@ -16,8 +16,10 @@ import (
 	"github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/capability/parameter"
 	"github.com/watchbill/watchbill/internal/capability/setting"
+	"github.com/watchbill/watchbill/internal/capability/sts"
 	"github.com/watchbill/watchbill/internal/capability/tag"
 	"github.com/watchbill/watchbill/internal/channel/inbox"
+	"github.com/watchbill/watchbill/internal/gateway"
 	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/authz"
 	"github.com/watchbill/watchbill/internal/platform/db"
@@ -53,6 +55,8 @@ type capabilities struct {
 	contact    *contact.Service
 	engage     *engage.Service
 	inbox      *inbox.Inbox
+	sts        *sts.Service
+	gateway    *gateway.Gateway
 }
 
 // bindings are the operations of all capabilities. It needs no store: the list of
@@ -60,7 +64,7 @@ type capabilities struct {
 func bindings(c *capabilities) (out []wire.Binding) {
 	for _, ops := range [][]wire.Binding{
 		c.setting.Operations(), c.parameter.Operations(), c.tag.Operations(), c.document.Operations(), c.node.Operations(),
-		c.command.Operations(), c.automation.Operations(), c.contact.Operations(), c.engage.Operations(),
+		c.command.Operations(), c.automation.Operations(), c.contact.Operations(), c.engage.Operations(), c.sts.Operations(),
 	} {
 		out = append(out, ops...)
 	}
@@ -74,14 +78,16 @@ func (h *hub) openCapabilities() (err error) {
 	c.parameter = parameter.New(parameter.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, DefaultTier: h.defaultTier})
 	c.tag = tag.New(tag.Service{DB: h.db, Journal: p.journal})
 	c.document = document.New(document.Service{DB: h.db, Journal: p.journal})
-	c.node = node.New(node.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Mint: h.mintNode})
+	c.node = node.New(node.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Mint: h.mintNode, Revoke: h.revokeNode})
 	c.command = command.New(command.Service{
-		DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Nodes: c.node, Documents: h.commandDocument, Allow: authz.Require,
+		DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Nodes: c.node, Documents: h.commandDocument, Sealer: p.sealer, Allow: authz.Require,
 	})
 	c.automation = automation.New(automation.Service{
-		DB: h.db, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, Runbooks: runbooks{c.document}, Roles: roles{p.identity},
+		DB: h.db, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, Documents: c.document, Roles: roles{p.identity},
 		Caller: &c.caller, Log: h.log, PassRole: h.passRole,
 	})
+	c.sts = sts.New(sts.Service{DB: h.db, Journal: p.journal, Identity: p.identity})
+	c.gateway = gateway.New(gateway.Config{Nodes: c.node, Commands: c.command, Mailbox: p.mailbox, Authenticate: p.identity.Authenticate, Logger: h.log})
 	return h.openPeople()
 }
 
@@ -106,15 +112,8 @@ func (h *hub) defaultTier(tx *db.Tx) (string, error) {
 // path is a file in the data directory.
 func (h *hub) path(name string) string { return filepath.Join(h.cfg.Data, name) }
 
-func (h *hub) addBackground() {}
-
-func (h *hub) closeChannels() {
-	for _, f := range h.closing {
-		f()
-	}
-}
-
-func (h *hub) raw() map[string]wire.Raw { return map[string]wire.Raw{} }
+// addBackground adds the work of capabilities that goes on all the time.
+func (h *hub) addBackground() { h.background["gateway"] = h.all.gateway.Run }
 
 func (h *hub) passRole(ctx context.Context, roleARN string) error {
 	return authz.Require(ctx, "iam:PassRole", roleARN)

@@ -17,6 +17,7 @@ func (h *hub) handler() http.Handler {
 	mux.Handle("GET /metrics", h.metricsHandler())
 	mux.Handle("/inbox/", h.all.inbox.ListHandler(h.log))
 	mux.Handle(engage.LinkPath, inbox.LinkHandler(h.all.engage, h.log))
+	mux.Handle("/v1/", h.all.gateway.Handler())
 	pages := h.pages()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, prefix := range pages {
@@ -31,7 +32,7 @@ func (h *hub) handler() http.Handler {
 
 // pages are the paths that are not the API's.
 func (h *hub) pages() []string {
-	return []string{"/healthz", "/readyz", "/metrics", "/inbox/", engage.LinkPath}
+	return []string{"/healthz", "/readyz", "/metrics", "/inbox/", engage.LinkPath, "/v1/"}
 }
 
 // setURL tells those who make links where people reach the hub.

@@ -135,7 +135,7 @@ func checkTwin(tx *db.Tx, name string) error {
 	if other == "" {
 		return nil
 	}
-	v, err := load(tx, other)
+	v, err := read(tx, other)
 	if err == nil && v != nil {
 		return &ssm.ParameterAlreadyExists{Message: "The parameter " + other + " already exists; it has the same ARN as " + name + "."}
 	}

@@ -47,8 +47,46 @@ func scanVersion(r scanner) (*version, error) {
 
 func scanRows(r *sql.Rows) (*version, error) { return scanVersion(r) }
 
-func one(r *sql.Row, name string) (*version, error) {
-	v, err := scanVersion(r)
+// readColumns is what answers with a value need: reading one costs its columns.
+const readColumns = `name, version, type, value, sealed, data_type, modified`
+
+func scanRead(r *sql.Row, name string) (*version, error) {
+	var v version
+	var modified int64
+	err := r.Scan(&v.name, &v.number, &v.typ, &v.value, &v.sealed, &v.dataType, &modified)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("parameter %s: %w", name, err)
+	}
+	v.modified = db.FromMicros(modified)
+	return &v, nil
+}
+
+// read is the newest version with readColumns, nil when there is no such
+// parameter.
+func read(tx *db.Tx, name string) (*version, error) {
+	return scanRead(tx.QueryRow(`select `+readColumns+` from parameter_parameter where account = $1 and region = $2 and name = $3`,
+		tx.Scope.Account, tx.Scope.Region, name), name)
+}
+
+func readVersion(tx *db.Tx, name string, number int64) (*version, error) {
+	return scanRead(tx.QueryRow(`select `+readColumns+` from parameter_version where account = $1 and region = $2 and name = $3 and version = $4`,
+		tx.Scope.Account, tx.Scope.Region, name, number), name)
+}
+
+func readLabeled(tx *db.Tx, name, label string) (*version, error) {
+	return scanRead(tx.QueryRow(`select `+readColumns+` from parameter_version where account = $1 and region = $2 and name = $3 and version =
+		(select version from parameter_label where account = $1 and region = $2 and name = $3 and label = $4)`,
+		tx.Scope.Account, tx.Scope.Region, name, label), name)
+}
+
+// lock is the newest version, whole, and keeps others from putting the
+// parameter meanwhile; nil when there is no such parameter.
+func lock(tx *db.Tx, name string) (*version, error) {
+	v, err := scanVersion(tx.QueryRow(`select `+columns+` from parameter_parameter where account = $1 and region = $2 and name = $3 {lock}`,
+		tx.Scope.Account, tx.Scope.Region, name))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -56,29 +94,6 @@ func one(r *sql.Row, name string) (*version, error) {
 		return nil, fmt.Errorf("parameter %s: %w", name, err)
 	}
 	return v, nil
-}
-
-// load is the newest version, nil when there is no such parameter.
-func load(tx *db.Tx, name string) (*version, error) {
-	return one(tx.QueryRow(`select `+columns+` from parameter_parameter where account = $1 and region = $2 and name = $3`,
-		tx.Scope.Account, tx.Scope.Region, name), name)
-}
-
-// lock is load, and keeps others from putting the parameter meanwhile.
-func lock(tx *db.Tx, name string) (*version, error) {
-	return one(tx.QueryRow(`select `+columns+` from parameter_parameter where account = $1 and region = $2 and name = $3 {lock}`,
-		tx.Scope.Account, tx.Scope.Region, name), name)
-}
-
-func loadVersion(tx *db.Tx, name string, number int64) (*version, error) {
-	return one(tx.QueryRow(`select `+columns+` from parameter_version where account = $1 and region = $2 and name = $3 and version = $4`,
-		tx.Scope.Account, tx.Scope.Region, name, number), name)
-}
-
-func loadLabeled(tx *db.Tx, name, label string) (*version, error) {
-	return one(tx.QueryRow(`select `+columns+` from parameter_version where account = $1 and region = $2 and name = $3 and version =
-		(select version from parameter_label where account = $1 and region = $2 and name = $3 and label = $4)`,
-		tx.Scope.Account, tx.Scope.Region, name, label), name)
 }
 
 // errRaced says that somebody else created the parameter meanwhile.
