@@ -25,6 +25,8 @@ type Signal struct {
 	TriggerARN string
 	Payload    string   // JSON
 	Involved   []string // ARNs of the resources concerned
+	// Fold is the same for all alarms that belong to one incident; "" means Key.
+	Fold string
 }
 
 // Outcome says what a signal led to.
@@ -58,9 +60,10 @@ func (s *Service) Signal(ctx context.Context, tx *db.Tx, in Signal) (Outcome, er
 func (s *Service) act(ctx context.Context, tx *db.Tx, in Signal, change alarm.Change) (out Outcome, err error) {
 	out.Change = change
 	why := "no response plan is mapped to it"
+	fold := first(in.Fold, in.Key)
 	if in.Plan != "" {
 		out.Incident, _, err = s.Start(ctx, tx, Start{
-			Plan: in.Plan, Title: in.Title, Impact: in.Impact, Source: in.Source, TriggerARN: in.TriggerARN, RawData: in.Payload, At: in.At, Alarm: in.Key, Related: involved(in.Involved),
+			Plan: in.Plan, Title: in.Title, Impact: in.Impact, Source: in.Source, TriggerARN: in.TriggerARN, RawData: in.Payload, At: in.At, Alarm: fold, Related: involved(in.Involved),
 		})
 		if err == nil {
 			return out, s.Alarms.Attach(tx, in.Key, out.Incident, "")
@@ -71,7 +74,7 @@ func (s *Service) act(ctx context.Context, tx *db.Tx, in Signal, change alarm.Ch
 		why = err.Error()
 	}
 	out.Item, _, err = s.OpsItems.Open(tx, opsitem.Open{
-		Title: in.Title, Source: in.Source, Severity: "2", Category: "Availability", Dedup: "alarm:" + in.Key,
+		Title: in.Title, Source: in.Source, Severity: "2", Category: "Availability", Dedup: "alarm:" + fold,
 		Description: fmt.Sprintf("The alarm %s fires and nobody is called: %s.", in.Name, why),
 	})
 	if err != nil {
