@@ -1,14 +1,8 @@
-// Package alarm is the registry of alarms: one row for each key, with its
-// state, how often it was repeated and what was opened for it. What an alarm
-// leads to is decided by package incident.
-//
-// Facts: alarm.fired, alarm.repeated, alarm.cleared.
 package alarm
 
 import (
-	"database/sql"
 	"embed"
-	"errors"
+	"fmt"
 	"time"
 
 	"github.com/watchbill/watchbill/internal/platform/db"
@@ -18,103 +12,171 @@ import (
 //go:embed migrate/*.sql
 var migrateFS embed.FS
 
-// Migrations is the schema of the table alarm_alarm.
+// Migrations is the schema of the package.
 var Migrations = db.Migrations{Name: "alarm", FS: migrateFS}
 
-// Service keeps the registry.
+// repeatEvery is how often at most repeats of an alarm are told of.
+const repeatEvery = time.Minute
+
+// Signal is what a sender says of one alarm. Key names the alarm among those of
+// an integration. Times may be zero when the sender does not give them.
+type Signal struct {
+	Source      string // what kind of system sends, as "alertmanager"
+	Integration string // the name of the integration it came by
+	Key         string
+	State       State
+	Summary     string
+	Description string
+	StartsAt    time.Time
+	EndsAt      time.Time
+	Labels      map[string]string
+	Annotations map[string]string
+	URL         string // where the sender shows the alarm
+	ARN         string // of the alarm itself, "" when it has none
+}
+
+// Entry is an alarm in the register.
+type Entry struct {
+	Integration string
+	Key         string
+	Source      string
+	State       State
+	Since       time.Time // when the state began, by the sender's clock
+	Opened      int64     // how often it came to stand
+	Deliveries  int64     // signals of all kinds
+	LastSeen    time.Time
+	Severity    string
+	Owner       string
+	Reference   string // incident ARN or OpsItem id it became last, "" for none
+	Summary     string
+	Labels      map[string]string
+	Detail      Detail
+
+	spell   spell
+	unnoted int64 // deliveries since the last fact
+	noted   time.Time
+}
+
+// Detail is kept to be shown.
+type Detail struct {
+	Description string            `json:"description,omitzero"`
+	Annotations map[string]string `json:"annotations,omitzero"`
+	URL         string            `json:"url,omitzero"`
+	ARN         string            `json:"arn,omitzero"`
+}
+
+// ID names an alarm in facts.
+func (e *Entry) ID() string { return "alarm/" + e.Integration + "/" + e.Key }
+
+// Transition is what Observe did.
+type Transition struct {
+	Change Change
+	Told   bool // a fact was recorded; whoever acts on repeats does so on these only
+	Entry  Entry
+}
+
+// Service keeps the register.
 type Service struct {
 	Journal *journal.Journal
 }
 
-// Alarm is what is known of a key. Incident and Item are what was opened for it
-// last, "" for nothing.
-type Alarm struct {
-	Key      string
-	Source   string
-	Name     string
-	Firing   bool
-	Count    int64 // how often it was reported since it began to fire
-	Since    time.Time
-	Last     time.Time
-	Incident string // ARN
-	Item     string // id of an OpsItem
-	Payload  string
+// New makes the service.
+func New(s Service) *Service { return &s }
+
+// Observe takes a signal into the register, in the scope of tx.
+func (s *Service) Observe(tx *db.Tx, sig Signal) (Transition, error) {
+	e, err := take(tx, sig)
+	if err != nil {
+		return Transition{}, err
+	}
+	if e.Deliveries == 0 {
+		e.describe(sig)
+	}
+	described := e.Deliveries == 0
+	var change Change
+	e.spell, change = next(e.spell, moment{state: sig.State, starts: micro(sig.StartsAt), ends: micro(sig.EndsAt)}, tx.Now)
+	e.State, e.Since, e.Opened = e.spell.state, e.spell.since, e.spell.opened
+	e.Deliveries++
+	e.unnoted++
+	e.LastSeen = tx.Now
+	told := change != Late && (change != Folded || tx.Now.Sub(e.noted) >= repeatEvery)
+	if told {
+		e.describe(sig)
+		if err := s.tell(tx, e, change); err != nil {
+			return Transition{}, err
+		}
+		e.noted, e.unnoted = tx.Now, 0
+	}
+	if err := save(tx, e, described || told); err != nil {
+		return Transition{}, fmt.Errorf("alarm %s: %w", e.ID(), err)
+	}
+	return Transition{Change: change, Told: told, Entry: *e}, nil
 }
 
-// Signal is one report of an alarm.
-type Signal struct {
-	Key     string // the same for all reports of one alarm
-	Source  string
-	Name    string
-	Firing  bool
-	Payload string // what arrived, as JSON
+func micro(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+// describe takes over what a signal says besides the state.
+func (e *Entry) describe(sig Signal) {
+	e.Source, e.Summary, e.Labels = sig.Source, clip(sig.Summary, maxText), clipAll(sig.Labels)
+	e.Severity = clip(sig.Labels["severity"], maxName)
+	e.Owner = clip(first(sig.Labels["owner"], sig.Labels["team"]), maxName)
+	e.Detail = Detail{
+		Description: clip(sig.Description, maxText), Annotations: clipAll(sig.Annotations),
+		URL: clip(sig.URL, maxText), ARN: clip(sig.ARN, maxText),
+	}
 }
 
-// Change says what a report did to the alarm.
-type Change string
-
-// The changes.
-const (
-	Fired    Change = "alarm.fired"
-	Repeated Change = "alarm.repeated"
-	Cleared  Change = "alarm.cleared"
-	Nothing  Change = "" // cleared again, or never heard of
-)
-
-const columns = `source, name, firing, count, since, last, incident, item, payload`
-
-// Note takes a report into the registry, in the caller's transaction and scope.
-func (s *Service) Note(tx *db.Tx, in Signal) (Alarm, Change, error) {
-	a, known, err := Load(tx, in.Key)
-	if err != nil || !known && !in.Firing {
-		return a, Nothing, err
-	}
-	a.Key, a.Source, a.Name, a.Last, a.Payload = in.Key, in.Source, in.Name, tx.Now, in.Payload
-	change := Repeated
-	switch {
-	case !in.Firing && !a.Firing:
-		return a, Nothing, nil
-	case !in.Firing:
-		a.Firing, change = false, Cleared
-	case !a.Firing:
-		a.Firing, a.Count, a.Since, change = true, 1, tx.Now, Fired
-	default:
-		a.Count++
-	}
-	if err := save(tx, a); err != nil {
-		return a, change, err
-	}
-	return a, change, s.Journal.Record(tx, journal.Fact{Kind: string(change), Subject: a.Key, Body: map[string]any{"name": a.Name, "source": a.Source, "count": a.Count}})
+// told is the body of the facts.
+type told struct {
+	Integration string            `json:"integration"`
+	Key         string            `json:"key"`
+	Source      string            `json:"source"`
+	State       State             `json:"state"`
+	Since       time.Time         `json:"since"`
+	Summary     string            `json:"summary"`
+	Severity    string            `json:"severity,omitzero"`
+	Owner       string            `json:"owner,omitzero"`
+	Labels      map[string]string `json:"labels,omitzero"`
+	Deliveries  int64             `json:"deliveries"` // that this fact stands for
+	Again       bool              `json:"again,omitzero"`
+	Unopened    bool              `json:"unopened,omitzero"`
 }
 
-// Attach remembers what was opened for an alarm.
-func (s *Service) Attach(tx *db.Tx, key, incident, item string) error {
-	_, err := tx.Exec(`update alarm_alarm set incident = $4, item = $5 where account = $1 and region = $2 and key = $3`, tx.Scope.Account, tx.Scope.Region, key, incident, item)
-	return err
+var kinds = map[Change]string{
+	Opened: "alarm.opened", Reopened: "alarm.opened", Folded: "alarm.repeated",
+	Resolved: "alarm.resolved", Unopened: "alarm.resolved",
 }
 
-// Load reads an alarm and locks its row.
-func Load(tx *db.Tx, key string) (Alarm, bool, error) {
-	a := Alarm{Key: key}
-	var firing, since, last int64
-	err := tx.QueryRow(`select `+columns+` from alarm_alarm where account = $1 and region = $2 and key = $3 {lock}`, tx.Scope.Account, tx.Scope.Region, key).
-		Scan(&a.Source, &a.Name, &firing, &a.Count, &since, &last, &a.Incident, &a.Item, &a.Payload)
-	if errors.Is(err, sql.ErrNoRows) {
-		return a, false, nil
+func (s *Service) tell(tx *db.Tx, e *Entry, change Change) error {
+	f := journal.Fact{Kind: kinds[change], Subject: e.ID(), Body: told{
+		Integration: e.Integration, Key: e.Key, Source: e.Source, State: e.State, Since: e.Since, Summary: e.Summary,
+		Severity: e.Severity, Owner: e.Owner, Labels: e.Labels, Deliveries: e.unnoted,
+		Again: change == Reopened, Unopened: change == Unopened,
+	}}
+	if e.Reference != "" {
+		f.Related = []string{e.Reference}
 	}
-	a.Firing, a.Since, a.Last = firing == 1, db.FromMicros(since), db.FromMicros(last)
-	return a, err == nil, err
+	return s.Journal.Record(tx, f)
 }
 
-func save(tx *db.Tx, a Alarm) error {
-	var firing int64
-	if a.Firing {
-		firing = 1
+// Refer notes what an alarm became: an incident's ARN or an OpsItem's id.
+func (s *Service) Refer(tx *db.Tx, integration, key, reference string) error {
+	n, err := tx.Exec(`update alarm_alarm set reference = $1 where account = $2 and region = $3 and integration = $4 and alarm_key = $5`,
+		reference, tx.Scope.Account, tx.Scope.Region, integration, key)
+	if err == nil && n == 0 {
+		err = fmt.Errorf("no such alarm")
 	}
-	_, err := tx.Exec(`insert into alarm_alarm(account, region, key, `+columns+`) values($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-		on conflict(account, region, key) do update set source = excluded.source, name = excluded.name, firing = excluded.firing,
-			count = case when excluded.count = 1 and alarm_alarm.firing = 1 then alarm_alarm.count + 1 else excluded.count end,
-			since = excluded.since, last = excluded.last, payload = excluded.payload`,
-		tx.Scope.Account, tx.Scope.Region, a.Key, a.Source, a.Name, firing, a.Count, db.Micros(a.Since), db.Micros(a.Last), a.Incident, a.Item, a.Payload)
-	return err
+	if err != nil {
+		return fmt.Errorf("alarm %s of %s: %w", key, integration, err)
+	}
+	return nil
+}
+
+func first(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
 }

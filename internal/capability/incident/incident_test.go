@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"regexp"
 	"strings"
 	"sync"
@@ -17,7 +16,6 @@ import (
 	"github.com/watchbill/watchbill/internal/api/contacts"
 	"github.com/watchbill/watchbill/internal/api/incidents"
 	"github.com/watchbill/watchbill/internal/api/ssm"
-	"github.com/watchbill/watchbill/internal/capability/alarm"
 	"github.com/watchbill/watchbill/internal/capability/automation"
 	"github.com/watchbill/watchbill/internal/capability/contact"
 	"github.com/watchbill/watchbill/internal/capability/engage"
@@ -33,7 +31,7 @@ import (
 )
 
 var schema = []db.Migrations{
-	task.Migrations, journal.Migrations, tagging.Migrations, contact.Migrations, engage.Migrations, opsitem.Migrations, alarm.Migrations, incident.Migrations,
+	task.Migrations, journal.Migrations, tagging.Migrations, contact.Migrations, engage.Migrations, opsitem.Migrations, incident.Migrations,
 }
 
 const account = "123456789012"
@@ -90,7 +88,7 @@ func newHub(t *testing.T, d *db.DB) *hub {
 	h.people = contact.New(contact.Service{DB: d, Tasks: h.tasks, Journal: j, Codes: channels, Key: key})
 	calls := engage.New(engage.Service{DB: d, Tasks: h.tasks, Journal: j, Contacts: h.people, Channels: channels, Key: key})
 	h.Service = incident.New(incident.Service{
-		DB: d, Journal: j, Engage: calls, OpsItems: opsitem.New(opsitem.Service{DB: d, Journal: j}), Alarms: &alarm.Service{Journal: j}, Automations: h.books,
+		DB: d, Journal: j, Engage: calls, OpsItems: opsitem.New(opsitem.Service{DB: d, Journal: j}), Automations: h.books,
 	})
 	h.ctx = db.WithScope(journal.WithActor(t.Context(), "arn:aws:iam::"+account+":user/ops"), db.Scope{Account: account, Region: "us-east-1"})
 	_, err := h.CreateReplicationSet(h.ctx, &incidents.CreateReplicationSetInput{Regions: map[string]incidents.RegionMapInputValue{"us-east-1": {}}})
@@ -169,32 +167,39 @@ func TestStory(t *testing.T) {
 		})
 		tasktest.Start(t, h.tasks)
 		journaltest.Start(t, h.Journal)
-		report := func(firing bool) incident.Outcome {
-			var out incident.Outcome
-			must(t, h.DB.Update(h.ctx, func(tx *db.Tx) (err error) {
-				out, err = h.Signal(h.ctx, tx, incident.Signal{
-					Key: "shop-5xx", Source: "prometheus.alertmanager", Name: "ShopDown", Title: "ShopDown on node-1", Firing: firing, Plan: plan, Payload: `{"a":1}`,
-					Involved: []string{"arn:aws:ssm:us-east-1:" + account + ":managed-instance/mi-1"},
-				})
+		var first string
+		must(t, h.DB.Update(h.ctx, func(tx *db.Tx) (err error) {
+			first, _, err = h.Start(h.ctx, tx, incident.Start{
+				Alarm: "shop-5xx", Source: "prometheus.alertmanager", Title: "ShopDown on node-1", Plan: plan, RawData: `{"a":1}`,
+				Related: []incidents.RelatedItem{{
+					Title: new("node"), Identifier: &incidents.ItemIdentifier{
+						Type: incidents.ItemTypeInvolvedResource, Value: &incidents.ItemValue{Arn: new("arn:aws:ssm:us-east-1:" + account + ":managed-instance/mi-1")},
+					},
+				}},
+			})
+			return err
+		}))
+		note := func(repeats int64, cleared bool) {
+			must(t, h.DB.Update(h.ctx, func(tx *db.Tx) error {
+				open, err := h.NoteAlarm(tx, first, incident.AlarmNote{Key: "shop-5xx", Name: "ShopDown", Source: "prometheus.alertmanager", Repeats: repeats, Cleared: cleared})
+				if !open {
+					t.Error("the incident is not open")
+				}
 				return err
 			}))
-			return out
 		}
-		first := report(true)
 		<-time.After(time.Minute)
-		if again := report(true); again.Incident != first.Incident || again.Change != alarm.Repeated {
-			t.Fatalf("repeated: %+v", again)
-		}
+		note(1, false)
 		<-time.After(3 * time.Minute)
 		p := h.phone.pages()[1]
 		_, err := h.Engage.AcceptPage(h.ctx, &contacts.AcceptPageInput{PageId: &p.ARN, AcceptCode: &p.Code, AcceptType: contacts.AcceptTypeRead, Note: new("on it")})
 		must(t, err)
 		<-time.After(10 * time.Minute)
-		report(false)
-		_, err = h.UpdateIncidentRecord(h.ctx, &incidents.UpdateIncidentRecordInput{Arn: &first.Incident, Status: incidents.IncidentRecordStatusResolved})
+		note(0, true)
+		_, err = h.UpdateIncidentRecord(h.ctx, &incidents.UpdateIncidentRecordInput{Arn: &first, Status: incidents.IncidentRecordStatusResolved})
 		must(t, err)
 		<-time.After(time.Hour)
-		got, err := h.Timeline(h.ctx, first.Incident)
+		got, err := h.Timeline(h.ctx, first)
 		must(t, err)
 		want := strings.Join([]string{
 			"00:00 Alarm triggered: ShopDown on node-1", "00:00 Incident created by response plan shop: ShopDown on node-1", "00:00 Paged ann",
@@ -204,8 +209,8 @@ func TestStory(t *testing.T) {
 		if d := cmp.Diff(sorted(want), sorted(got)); d != "" {
 			t.Fatalf("timeline (-want +got):\n%s", d)
 		}
-		h.checkRunbook(t, first.Incident)
-		h.checkRecord(t, first.Incident)
+		h.checkRunbook(t, first)
+		h.checkRecord(t, first)
 	})
 }
 
@@ -332,23 +337,20 @@ func TestStartRaces(t *testing.T) {
 	})
 }
 
-func TestSignalWithoutPlan(t *testing.T) {
+func TestResolvedIncidentTakesNoRepeats(t *testing.T) {
 	dbtest.Each(t, schema, func(t *testing.T, d *db.DB) {
 		h := newHub(t, d)
-		for i, plan := range []string{"", "", "arn:aws:ssm-incidents::" + account + ":response-plan/gone"} {
-			var out incident.Outcome
-			must(t, h.DB.Update(h.ctx, func(tx *db.Tx) (err error) {
-				out, err = h.Signal(h.ctx, tx, incident.Signal{Key: "k" + fmt.Sprint(i/2), Source: "tests", Name: "n", Title: "t", Firing: true, Plan: plan})
+		id := h.start(t, h.plan(t, &incidents.CreateResponsePlanInput{Name: new("p"), IncidentTemplate: template("")}))
+		_, err := h.UpdateIncidentRecord(h.ctx, &incidents.UpdateIncidentRecordInput{Arn: &id, Status: incidents.IncidentRecordStatusResolved})
+		must(t, err)
+		for _, in := range []string{id, id + "x"} {
+			must(t, h.DB.Update(h.ctx, func(tx *db.Tx) error {
+				open, err := h.NoteAlarm(tx, in, incident.AlarmNote{Key: "k", Name: "n", Repeats: 1})
+				if open {
+					t.Errorf("%s is open", in)
+				}
 				return err
 			}))
-			if out.Item == "" || out.Incident != "" {
-				t.Fatalf("%+v", out)
-			}
-		}
-		items, err := h.OpsItems.DescribeOpsItems(h.ctx, &ssm.DescribeOpsItemsInput{})
-		must(t, err)
-		if len(items.OpsItemSummaries) != 2 {
-			t.Fatalf("%d items", len(items.OpsItemSummaries))
 		}
 	})
 }
@@ -356,8 +358,10 @@ func TestSignalWithoutPlan(t *testing.T) {
 func TestRefusedRunbookIsNoted(t *testing.T) {
 	dbtest.Each(t, schema, func(t *testing.T, d *db.DB) {
 		h := newHub(t, d)
-		plan := h.plan(t, &incidents.CreateResponsePlanInput{Name: new("p"), IncidentTemplate: template(""), Engagements: []string{"arn:aws:ssm-contacts:us-east-1:" + account + ":contact/gone"},
-			Actions: []incidents.Action{{SsmAutomation: &incidents.SsmAutomation{DocumentName: new("missing"), RoleArn: new("r")}}}})
+		plan := h.plan(t, &incidents.CreateResponsePlanInput{
+			Name: new("p"), IncidentTemplate: template(""), Engagements: []string{"arn:aws:ssm-contacts:us-east-1:" + account + ":contact/gone"},
+			Actions: []incidents.Action{{SsmAutomation: &incidents.SsmAutomation{DocumentName: new("missing"), RoleArn: new("r")}}},
+		})
 		text, err := h.Timeline(h.ctx, h.start(t, plan))
 		must(t, err)
 		if !strings.Contains(text, "Runbook missing could not be started") || !strings.Contains(text, "Could not engage") {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/incidents"
-	"github.com/watchbill/watchbill/internal/capability/alarm"
 	"github.com/watchbill/watchbill/internal/capability/automation"
 	"github.com/watchbill/watchbill/internal/capability/engage"
 	"github.com/watchbill/watchbill/internal/capability/opsitem"
@@ -30,7 +29,6 @@ type Service struct {
 	Journal     *journal.Journal
 	Engage      *engage.Service
 	OpsItems    *opsitem.Service
-	Alarms      *alarm.Service
 	Automations Automations
 }
 

@@ -35,16 +35,17 @@ var (
 	pathKeys     = []string{keyType, keyKeyID, keyLabel}
 )
 
-// options is what each key may be compared by; the first is the default.
-var options = map[string][]string{
-	keyName:     {optionEquals, optionBeginsWith, optionContains},
-	keyType:     {optionEquals},
-	keyKeyID:    {optionEquals, optionBeginsWith},
-	keyPath:     {optionOneLevel, optionRecursive},
-	keyLabel:    {optionEquals},
-	keyTier:     {optionEquals},
-	keyDataType: {optionEquals},
-	keyTag:      {optionEquals},
+// optionsOf is what a key may be compared by; the first is the default.
+func optionsOf(key string) []string {
+	switch key {
+	case keyName:
+		return []string{optionEquals, optionBeginsWith, optionContains}
+	case keyPath:
+		return []string{optionOneLevel, optionRecursive}
+	case keyLabel:
+		return []string{optionEquals}
+	}
+	return []string{optionEquals, optionBeginsWith}
 }
 
 // known is the values of the keys that have a fixed set.
@@ -88,7 +89,7 @@ func parseFilter(in ssm.ParameterStringFilter, keys []string) (filter, error) {
 	if !slices.Contains(keys, f.key) {
 		return f, &ssm.InvalidFilterKey{Message: "The following filter key is not valid: " + *in.Key + ". Valid filter keys include: [" + strings.Join(keys, ", ") + "]."}
 	}
-	allowed := options[f.key]
+	allowed := optionsOf(f.key)
 	f.option = allowed[0]
 	if in.Option != nil {
 		f.option = *in.Option
@@ -104,7 +105,7 @@ func parseFilter(in ssm.ParameterStringFilter, keys []string) (filter, error) {
 
 func (f *filter) checkValues() error {
 	for i, v := range f.values {
-		if set := known[f.key]; set != nil && !slices.Contains(set, v) {
+		if set := known[f.key]; set != nil && f.option == optionEquals && !slices.Contains(set, v) {
 			return &ssm.InvalidFilterValue{Message: "The following filter value is not valid: " + v + ". Valid values include: [" + strings.Join(set, ", ") + "]."}
 		}
 		if f.key == keyPath {
@@ -122,7 +123,7 @@ func (f *filter) checkValues() error {
 // apply adds the condition: one of the values matches.
 func (f *filter) apply(tx *db.Tx, to *db.Filter) {
 	if f.key == keyTag {
-		tagging.Where(to, tx, Kind, "name", []tagging.Filter{{Key: f.tag, Values: f.values}})
+		tagging.Where(to, tx, Kind, "name", []tagging.Filter{{Key: f.tag, Values: f.values, Prefix: f.option == optionBeginsWith}})
 		return
 	}
 	if f.option == optionEquals {

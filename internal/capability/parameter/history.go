@@ -145,7 +145,7 @@ func (s *Service) LabelParameterVersion(ctx context.Context, in *ssm.LabelParame
 }
 
 func labelTarget(name string, number *int64, scope db.Scope) (reference, error) {
-	r, err := parseName(name, scope)
+	r, err := parseOwnName(name, scope)
 	if err != nil || number == nil {
 		return r, err
 	}

@@ -22,12 +22,12 @@ var nameForm = regexp.MustCompile(`^[a-zA-Z0-9_.\-/]+$`)
 
 const nameRules = "A parameter name consists of letters, digits and the symbols .-_ , with / between the levels of a hierarchy."
 
-// newName checks the name of a parameter to be put; spaces around it go.
-func newName(text string, s db.Scope) (string, error) {
-	name := strings.Trim(text, " ")
+// newName checks the name of a parameter to be put. Spaces around a name are
+// refused: authorization decided by the name as it was sent.
+func newName(name string, s db.Scope) (string, error) {
 	switch {
-	case strings.HasPrefix(name, "arn:"):
-		return "", fault.Validation("Parameter name: an ARN cannot be given here, only the parameter name itself.")
+	case arn.Is(name):
+		return "", errNoARN()
 	case !nameForm.MatchString(name):
 		return "", fault.Validation("Parameter name: %s", nameRules)
 	case strings.Contains(name, "/") && name[0] != '/':
@@ -89,8 +89,7 @@ func (r reference) at(number int64) reference {
 
 // parseReference reads name, name:3, name:label or an ARN with any of them.
 func parseReference(text string, s db.Scope) (r reference, err error) {
-	name := strings.Trim(text, " ")
-	isARN := arn.Is(name)
+	name, isARN := text, arn.Is(text)
 	if isARN {
 		if name, err = nameInARN(name, s); err != nil {
 			return r, err
@@ -123,7 +122,7 @@ func parseReference(text string, s db.Scope) (r reference, err error) {
 func nameInARN(text string, s db.Scope) (string, error) {
 	a, err := arn.Parse(text)
 	name, ok := strings.CutPrefix(a.Resource, "parameter/")
-	if err != nil || a.Service != "ssm" || !ok {
+	if err != nil || a.Partition != "aws" || a.Service != "ssm" || !ok {
 		return "", fault.Validation("Invalid parameter ARN: %s", text)
 	}
 	if a.Region != s.Region || a.Account != s.Account {
@@ -139,6 +138,29 @@ func parseName(text string, s db.Scope) (reference, error) {
 		return r, fault.Validation("Parameter name: a version or label cannot be given here: %s", text)
 	}
 	return r, err
+}
+
+// parseOwnName is parseName for operations that take no ARN.
+func parseOwnName(text string, s db.Scope) (reference, error) {
+	if arn.Is(text) {
+		return reference{}, errNoARN()
+	}
+	return parseName(text, s)
+}
+
+func errNoARN() error {
+	return fault.Validation("Parameter name: an ARN cannot be given here, only the parameter name itself.")
+}
+
+// twin is the name that has the same ARN: "x" and "/x"; "" when there is none.
+func twin(name string) string {
+	if strings.LastIndexByte(name, '/') > 0 {
+		return ""
+	}
+	if name[0] == '/' {
+		return name[1:]
+	}
+	return "/" + name
 }
 
 // checkPath checks the path of a hierarchy and takes a closing slash away.

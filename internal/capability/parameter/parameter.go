@@ -36,7 +36,8 @@ func (s *Service) GetParameter(ctx context.Context, in *ssm.GetParameterInput) (
 
 func given(b *bool) bool { return b != nil && *b }
 
-// find reads what r names: ParameterNotFound or ParameterVersionNotFound.
+// find reads what r names, with readColumns: ParameterNotFound or
+// ParameterVersionNotFound.
 func find(tx *db.Tx, r reference) (*version, error) {
 	for _, name := range r.names {
 		v, err := r.in(tx, name)
@@ -48,7 +49,7 @@ func find(tx *db.Tx, r reference) (*version, error) {
 		return nil, notFound(r.names[0])
 	}
 	for _, name := range r.names {
-		if v, err := load(tx, name); v != nil || err != nil {
+		if v, err := read(tx, name); v != nil || err != nil {
 			return nil, errors.Join(err, r.versionNotFound(name))
 		}
 	}
@@ -58,11 +59,11 @@ func find(tx *db.Tx, r reference) (*version, error) {
 func (r reference) in(tx *db.Tx, name string) (*version, error) {
 	switch {
 	case r.selector == "":
-		return load(tx, name)
+		return read(tx, name)
 	case r.label != "":
-		return loadLabeled(tx, name, r.label)
+		return readLabeled(tx, name, r.label)
 	}
-	return loadVersion(tx, name, r.number)
+	return readVersion(tx, name, r.number)
 }
 
 func (r reference) versionNotFound(name string) error {
@@ -179,16 +180,12 @@ func isCallers(err error) bool {
 
 // DeleteParameter deletes a parameter with its history.
 func (s *Service) DeleteParameter(ctx context.Context, in *ssm.DeleteParameterInput) (*ssm.DeleteParameterOutput, error) {
-	r, err := parseName(*in.Name, db.ScopeOf(ctx))
+	r, err := parseOwnName(*in.Name, db.ScopeOf(ctx))
 	if err != nil {
 		return nil, err
 	}
 	err = s.DB.Update(ctx, func(tx *db.Tx) error {
-		v, err := find(tx, r)
-		if err != nil {
-			return err
-		}
-		return s.remove(tx, v, "parameter.deleted")
+		return s.removeFound(tx, r)
 	})
 	if err != nil {
 		return nil, err
@@ -221,13 +218,20 @@ func (s *Service) DeleteParameters(ctx context.Context, in *ssm.DeleteParameters
 }
 
 func (s *Service) removeNamed(tx *db.Tx, name string) error {
-	r, err := parseName(name, tx.Scope)
+	r, err := parseOwnName(name, tx.Scope)
 	if err != nil {
 		return err
 	}
-	v, err := find(tx, r)
+	return s.removeFound(tx, r)
+}
+
+func (s *Service) removeFound(tx *db.Tx, r reference) error {
+	v, err := lock(tx, r.names[0])
 	if err != nil {
 		return err
+	}
+	if v == nil {
+		return notFound(r.names[0])
 	}
 	return s.remove(tx, v, "parameter.deleted")
 }

@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/platform/db"
+	"github.com/watchbill/watchbill/internal/platform/db/dbtest"
 )
 
 func TestPutAndGet(t *testing.T) {
@@ -40,6 +42,9 @@ func TestPutAndGet(t *testing.T) {
 		refused(f, "GetParameter", in{"Name": "/app/db/port:1"}, "ParameterNotFound")
 		refused(f, "GetParameter", in{"Name": strings.Replace(arn, "us-east-1", "eu-west-1", 1)}, "ParameterNotFound")
 		refused(f, "GetParameter", in{"Name": "arn:aws:s3:::x"}, "ValidationException")
+		refused(f, "GetParameter", in{"Name": strings.Replace(arn, "aws", "aws-cn", 1)}, "ValidationException")
+		refused(f, "GetParameter", in{"Name": "/app/db/host "}, "ValidationException")
+		refused(f, "DeleteParameter", in{"Name": arn}, "ValidationException")
 		f.put("plain", "p")
 		f.put("/slash", "s")
 		if got := f.get("arn:aws:ssm:us-east-1:123456789012:parameter/plain"); got.Name != "plain" {
@@ -81,6 +86,7 @@ func TestPutRefuses(t *testing.T) {
 			{"x", in{"Policies": "[]x"}, "ValidationException"},
 			{"x", in{"Policies": `[{"Type":"Expiration","Version":"1.0","Attributes":{"Timestamp":"2099-01-01T00:00:00Z"}}]`}, "ValidationException: Parameter policies"},
 			{"a b", in{}, "ValidationException"},
+			{" there", in{"Overwrite": true}, "ValidationException"},
 			{"a/b", in{}, "ValidationException: Parameter name must be a fully qualified name"},
 			{"/a//b", in{}, "ValidationException"},
 			{"/a/", in{}, "ValidationException"},
@@ -109,8 +115,7 @@ func TestPutRefuses(t *testing.T) {
 			t.Errorf("refused puts left %+v", got)
 		}
 		f.put(strings.Repeat("/l", 15), "v")
-		f.put("  trimmed ", "v")
-		f.get("trimmed")
+		refused(f, "PutParameter", in{"Name": "/there", "Value": "v", "Type": "String"}, "ParameterAlreadyExists")
 	})
 }
 
@@ -269,6 +274,45 @@ func TestResolve(t *testing.T) {
 		})
 		if err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+func TestPutsThatRace(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		const n = 12
+		versions := make([]int64, n)
+		var wg sync.WaitGroup
+		for i := range n {
+			wg.Go(func() {
+				versions[i] = f.put("/race", fmt.Sprint("value ", i), "Type", "SecureString", "Overwrite", true).Version
+			})
+		}
+		wg.Wait()
+		for i, v := range versions {
+			if got := f.get(fmt.Sprint("/race:", v)); got.Value != fmt.Sprint("value ", i) {
+				t.Errorf("version %d: %+v", v, got)
+			}
+		}
+		if got := f.get("/race"); got.Version != n {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+func BenchmarkGetParameter(b *testing.B) {
+	f := direct(b, dbtest.SQLite(b, migrations...))
+	_, err := f.service.PutParameter(f.ctx, &ssm.PutParameterInput{Name: new("/app/db/host"), Value: new("v"), Type: ssm.ParameterTypeString})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.SetParallelism(8)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := f.service.GetParameter(f.ctx, &ssm.GetParameterInput{Name: new("/app/db/host")}); err != nil {
+				b.Fatal(err)
+			}
 		}
 	})
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/watchbill/watchbill/internal/platform/tagging"
 )
 
-// maxSealings is how often a put that races with others seals its value anew.
-const maxSealings = 20
+// maxTries is how often a put that races with others starts anew.
+const maxTries = 50
 
 // needsSealing stops a transaction whose value must first be sealed for the
 // version that it would become: sealing may reach a key service.
@@ -34,12 +34,15 @@ func (s *Service) PutParameter(ctx context.Context, in *ssm.PutParameterInput) (
 	}
 	c.actor = journal.ActorOf(ctx)
 	var sealed sealedValue
-	for range maxSealings {
+	for range maxTries {
 		v, err := s.put(ctx, c, tags, sealed)
 		if need, ok := errors.AsType[needsSealing](err); ok {
 			if sealed, err = s.sealFor(ctx, c, int64(need)); err != nil {
 				return nil, err
 			}
+			continue
+		}
+		if errors.Is(err, errRaced) {
 			continue
 		}
 		if err != nil {
@@ -107,6 +110,9 @@ func (s *Service) add(tx *db.Tx, old, v *version, tags map[string]string) error 
 	operation := "Update"
 	if old == nil {
 		operation = "Create"
+		if err := checkTwin(tx, v.name); err != nil {
+			return err
+		}
 		if err := setTags(tx, v.name, tags); err != nil {
 			return err
 		}
@@ -120,6 +126,20 @@ func (s *Service) add(tx *db.Tx, old, v *version, tags map[string]string) error 
 		return err
 	}
 	return s.record(tx, "parameter.put", fact{Operation: operation, Name: v.name, Version: v.number, Type: v.typ, Tier: v.tier})
+}
+
+// checkTwin keeps two parameters from having one ARN, by which policies and tags
+// could not tell them apart.
+func checkTwin(tx *db.Tx, name string) error {
+	other := twin(name)
+	if other == "" {
+		return nil
+	}
+	v, err := read(tx, other)
+	if err == nil && v != nil {
+		return &ssm.ParameterAlreadyExists{Message: "The parameter " + other + " already exists; it has the same ARN as " + name + "."}
+	}
+	return err
 }
 
 func setTags(tx *db.Tx, name string, tags map[string]string) error {

@@ -57,7 +57,7 @@ func (s *Service) Operations() []wire.Binding {
 
 // exists is the tag operations' check of a parameter's name.
 func (s *Service) exists(tx *db.Tx, name string) error {
-	row, err := load(tx, name)
+	row, err := read(tx, name)
 	if err == nil && row == nil {
 		return &ssm.InvalidResourceId{Message: "The resource ID is not valid: " + name}
 	}

@@ -47,8 +47,46 @@ func scanVersion(r scanner) (*version, error) {
 
 func scanRows(r *sql.Rows) (*version, error) { return scanVersion(r) }
 
-func one(r *sql.Row, name string) (*version, error) {
-	v, err := scanVersion(r)
+// readColumns is what answers with a value need: reading one costs its columns.
+const readColumns = `name, version, type, value, sealed, data_type, modified`
+
+func scanRead(r *sql.Row, name string) (*version, error) {
+	var v version
+	var modified int64
+	err := r.Scan(&v.name, &v.number, &v.typ, &v.value, &v.sealed, &v.dataType, &modified)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("parameter %s: %w", name, err)
+	}
+	v.modified = db.FromMicros(modified)
+	return &v, nil
+}
+
+// read is the newest version with readColumns, nil when there is no such
+// parameter.
+func read(tx *db.Tx, name string) (*version, error) {
+	return scanRead(tx.QueryRow(`select `+readColumns+` from parameter_parameter where account = $1 and region = $2 and name = $3`,
+		tx.Scope.Account, tx.Scope.Region, name), name)
+}
+
+func readVersion(tx *db.Tx, name string, number int64) (*version, error) {
+	return scanRead(tx.QueryRow(`select `+readColumns+` from parameter_version where account = $1 and region = $2 and name = $3 and version = $4`,
+		tx.Scope.Account, tx.Scope.Region, name, number), name)
+}
+
+func readLabeled(tx *db.Tx, name, label string) (*version, error) {
+	return scanRead(tx.QueryRow(`select `+readColumns+` from parameter_version where account = $1 and region = $2 and name = $3 and version =
+		(select version from parameter_label where account = $1 and region = $2 and name = $3 and label = $4)`,
+		tx.Scope.Account, tx.Scope.Region, name, label), name)
+}
+
+// lock is the newest version, whole, and keeps others from putting the
+// parameter meanwhile; nil when there is no such parameter.
+func lock(tx *db.Tx, name string) (*version, error) {
+	v, err := scanVersion(tx.QueryRow(`select `+columns+` from parameter_parameter where account = $1 and region = $2 and name = $3 {lock}`,
+		tx.Scope.Account, tx.Scope.Region, name))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -58,28 +96,8 @@ func one(r *sql.Row, name string) (*version, error) {
 	return v, nil
 }
 
-// load is the newest version, nil when there is no such parameter.
-func load(tx *db.Tx, name string) (*version, error) {
-	return one(tx.QueryRow(`select `+columns+` from parameter_parameter where account = $1 and region = $2 and name = $3`,
-		tx.Scope.Account, tx.Scope.Region, name), name)
-}
-
-// lock is load, and keeps others from putting the parameter meanwhile.
-func lock(tx *db.Tx, name string) (*version, error) {
-	return one(tx.QueryRow(`select `+columns+` from parameter_parameter where account = $1 and region = $2 and name = $3 {lock}`,
-		tx.Scope.Account, tx.Scope.Region, name), name)
-}
-
-func loadVersion(tx *db.Tx, name string, number int64) (*version, error) {
-	return one(tx.QueryRow(`select `+columns+` from parameter_version where account = $1 and region = $2 and name = $3 and version = $4`,
-		tx.Scope.Account, tx.Scope.Region, name, number), name)
-}
-
-func loadLabeled(tx *db.Tx, name, label string) (*version, error) {
-	return one(tx.QueryRow(`select `+columns+` from parameter_version where account = $1 and region = $2 and name = $3 and version =
-		(select version from parameter_label where account = $1 and region = $2 and name = $3 and label = $4)`,
-		tx.Scope.Account, tx.Scope.Region, name, label), name)
-}
+// errRaced says that somebody else created the parameter meanwhile.
+var errRaced = errors.New("parameter: created by another call")
 
 // save writes a new newest version.
 func (v *version) save(tx *db.Tx) error {
@@ -87,19 +105,31 @@ func (v *version) save(tx *db.Tx) error {
 		tx.Scope.Account, tx.Scope.Region, v.name, v.number, string(v.typ), v.value, v.sealed, string(v.tier), v.dataType,
 		v.keyID, v.description, v.pattern, encodePolicies(v.policies), db.Micros(v.modified), v.modifiedBy,
 	}
+	if err := v.saveNewest(tx, args); err != nil {
+		return err
+	}
 	_, err := tx.Exec(`insert into parameter_version(account, region, `+columns+`)
 		values($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`, args...)
 	if err != nil {
 		return fmt.Errorf("parameter %s version %d: %w", v.name, v.number, err)
 	}
-	_, err = tx.Exec(`insert into parameter_parameter(account, region, `+columns+`, created, parent)
-		values($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $14, $16)
-		on conflict(account, region, name) do update set version = excluded.version, type = excluded.type, value = excluded.value,
-			sealed = excluded.sealed, tier = excluded.tier, data_type = excluded.data_type, key_id = excluded.key_id,
-			description = excluded.description, allowed_pattern = excluded.allowed_pattern, policies = excluded.policies,
-			modified = excluded.modified, modified_by = excluded.modified_by`, append(args, parentOf(v.name))...)
+	return nil
+}
+
+func (v *version) saveNewest(tx *db.Tx, args []any) error {
+	query := `update parameter_parameter set (` + columns + `) = ($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+		where account = $1 and region = $2 and name = $3`
+	if v.number == 1 {
+		query = `insert into parameter_parameter(account, region, ` + columns + `, parent, created)
+			values($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $14) on conflict do nothing`
+		args = append(args, parentOf(v.name))
+	}
+	n, err := tx.Exec(query, args...)
 	if err != nil {
 		return fmt.Errorf("parameter %s: %w", v.name, err)
+	}
+	if n != 1 {
+		return errRaced
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 // The ids of the settings.
 // https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_UpdateServiceSetting.html
 const (
+	AppManager            = "/ssm/appmanager/appmanager-enabled"
 	ScriptLogDestination  = "/ssm/automation/customer-script-log-destination"
 	ScriptLogGroup        = "/ssm/automation/customer-script-log-group-name"
 	AdaptiveConcurrency   = "/ssm/automation/enable-adaptive-concurrency"
@@ -37,6 +38,7 @@ var (
 // Assumption: an unset log destination and log group read as "None", since a
 // value has at least one character.
 var kinds = map[string]kind{
+	AppManager:            {initial: "False", values: []string{"True", "False"}},
 	ScriptLogDestination:  {initial: "None", values: []string{"CloudWatch"}},
 	ScriptLogGroup:        {initial: "None", form: logGroup},
 	AdaptiveConcurrency:   {initial: "False", values: []string{"True", "False"}},

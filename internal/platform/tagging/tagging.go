@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/wire/fault"
@@ -166,10 +167,12 @@ func Drop(tx *db.Tx, kind, id string) error {
 	return nil
 }
 
-// Filter asks for a tag; no values ask for the key alone.
+// Filter asks for a tag with one of the values, or a value that begins with one of
+// them; no values ask for the key alone.
 type Filter struct {
 	Key    string
 	Values []string
+	Prefix bool
 }
 
 // Find is the ids of a kind that match every filter, in order. At least one
@@ -192,15 +195,30 @@ func Find(tx *db.Tx, kind string, filters []Filter) ([]string, error) {
 func Where(f *db.Filter, tx *db.Tx, kind, column string, filters []Filter) {
 	for _, want := range filters {
 		sub := scoped(tx, kind).And("name = ?", want.Key)
-		if len(want.Values) > 0 {
-			sub.In("value", want.Values)
-		}
+		want.values(sub)
 		text := sub.Where()
 		for i := len(sub.Args); i >= 1; i-- {
 			text = strings.Replace(text, fmt.Sprintf("$%d", i), "?", 1)
 		}
 		f.And(column+" in (select id from tagging_tag"+text+")", sub.Args...)
 	}
+}
+
+func (w *Filter) values(f *db.Filter) {
+	if len(w.Values) == 0 {
+		return
+	}
+	if !w.Prefix {
+		f.In("value", w.Values)
+		return
+	}
+	var texts []string
+	var args []any
+	for _, v := range w.Values {
+		texts = append(texts, "substr(value, 1, ?) = ?")
+		args = append(args, utf8.RuneCountInString(v), v)
+	}
+	f.And("("+strings.Join(texts, " or ")+")", args...)
 }
 
 func scoped(tx *db.Tx, kind string) *db.Filter {

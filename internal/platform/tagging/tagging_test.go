@@ -106,17 +106,49 @@ func TestFind(t *testing.T) {
 			filters []tagging.Filter
 			want    []string
 		}{
-			{[]tagging.Filter{{"Env", []string{"prod"}}}, []string{"a", "b"}},
-			{[]tagging.Filter{{"Env", []string{"prod", "dev"}}}, []string{"a", "b", "c"}},
-			{[]tagging.Filter{{"Env", []string{"prod"}}, {"Team", []string{"red", "green"}}}, []string{"b"}},
-			{[]tagging.Filter{{"Team", nil}}, []string{"a", "b"}},
-			{[]tagging.Filter{{"env", nil}}, nil},
+			{[]tagging.Filter{{Key: "Env", Values: []string{"prod"}}}, []string{"a", "b"}},
+			{[]tagging.Filter{{Key: "Env", Values: []string{"prod", "dev"}}}, []string{"a", "b", "c"}},
+			{[]tagging.Filter{{Key: "Env", Values: []string{"prod"}}, {Key: "Team", Values: []string{"red", "green"}}}, []string{"b"}},
+			{[]tagging.Filter{{Key: "Team", Values: nil}}, []string{"a", "b"}},
+			{[]tagging.Filter{{Key: "env"}}, nil},
+			{[]tagging.Filter{{Key: "Env", Values: []string{"de", "x"}, Prefix: true}}, []string{"c"}},
 		}
 		for _, tt := range tests {
 			must(t, d.View(ctx, func(tx *db.Tx) error {
 				got, err := tagging.Find(tx, "Parameter", tt.filters)
 				if diff := cmp.Diff(tt.want, got); diff != "" {
 					t.Errorf("%v: %s", tt.filters, diff)
+				}
+				return err
+			}))
+		}
+	})
+}
+
+func TestByARN(t *testing.T) {
+	dbtest.Each(t, all, func(t *testing.T, d *db.DB) {
+		ctx := scope(t.Context(), "us-east-1")
+		contact := "arn:aws:ssm-contacts:us-east-1:123456789012:contact/ada"
+		must(t, update(t, d, ctx, func(tx *db.Tx) error {
+			return errors.Join(
+				tagging.Set(tx, "Parameter", "/app/x", map[string]string{"n": "hierarchy"}),
+				tagging.Set(tx, "Parameter", "plain", map[string]string{"n": "plain"}),
+				tagging.Set(tx, "Parameter", "/slash", map[string]string{"n": "slash"}),
+				tagging.Set(tx, "ManagedInstance", "mi-1", map[string]string{"n": "node"}),
+				tagging.Set(tx, "Document", "AWS-X", map[string]string{"n": "doc"}),
+				tagging.Set(tx, "arn:ssm-contacts", contact, map[string]string{"n": "contact"}))
+		}))
+		base := "arn:aws:ssm:us-east-1:123456789012:"
+		for arn, want := range map[string]string{
+			base + "parameter/app/x": "hierarchy", base + "parameter/plain": "plain", base + "parameter/slash": "slash",
+			base + "managed-instance/mi-1": "node", "arn:aws:ssm:us-east-1::document/AWS-X": "doc", contact: "contact",
+			"arn:aws:ssm:eu-west-1:123456789012:parameter/plain": "", "arn:aws:ssm:us-east-1:999999999999:parameter/plain": "",
+			base + "servicesetting/ssm/x": "", "*": "", base + "parameter": "",
+		} {
+			must(t, d.View(ctx, func(tx *db.Tx) error {
+				got, err := tagging.ByARN(tx, arn)
+				if got["n"] != want {
+					t.Errorf("%s: %v", arn, got)
 				}
 				return err
 			}))

@@ -1,5 +1,24 @@
 create table alarm_alarm(
-	account {text} not null, region {text} not null, key {text} not null,
-	source {text} not null, name {text} not null, firing bigint not null, count bigint not null,
-	since bigint not null, last bigint not null, incident {text} not null, item {text} not null, payload {text} not null,
-	primary key(account, region, key));
+	account {text} not null,
+	region {text} not null,
+	integration {text} not null,
+	alarm_key {text} not null,
+	source {text} not null,
+	state {text} not null,
+	since bigint not null,
+	started bigint not null,
+	ended bigint not null,
+	closed bigint not null,
+	opened bigint not null,
+	deliveries bigint not null,
+	unnoted bigint not null,
+	noted bigint not null,
+	last_seen bigint not null,
+	severity {text} not null,
+	owner {text} not null,
+	reference {text} not null,
+	summary {text} not null,
+	labels {text} not null,
+	spec {text} not null,
+	primary key(account, region, integration, alarm_key));
+create index alarm_by_state on alarm_alarm(account, region, state, since);

@@ -1,0 +1,120 @@
+package server
+
+import (
+	"context"
+	"path/filepath"
+
+	"github.com/watchbill/watchbill/internal/api/contacts"
+	"github.com/watchbill/watchbill/internal/api/incidents"
+	"github.com/watchbill/watchbill/internal/api/ssm"
+	stsapi "github.com/watchbill/watchbill/internal/api/sts"
+	"github.com/watchbill/watchbill/internal/capability/automation"
+	"github.com/watchbill/watchbill/internal/capability/command"
+	"github.com/watchbill/watchbill/internal/capability/contact"
+	"github.com/watchbill/watchbill/internal/capability/document"
+	"github.com/watchbill/watchbill/internal/capability/engage"
+	"github.com/watchbill/watchbill/internal/capability/node"
+	"github.com/watchbill/watchbill/internal/capability/parameter"
+	"github.com/watchbill/watchbill/internal/capability/setting"
+	"github.com/watchbill/watchbill/internal/capability/sts"
+	"github.com/watchbill/watchbill/internal/capability/tag"
+	"github.com/watchbill/watchbill/internal/channel/inbox"
+	"github.com/watchbill/watchbill/internal/gateway"
+	"github.com/watchbill/watchbill/internal/platform/audit"
+	"github.com/watchbill/watchbill/internal/platform/authz"
+	"github.com/watchbill/watchbill/internal/platform/db"
+	"github.com/watchbill/watchbill/internal/platform/identity"
+	"github.com/watchbill/watchbill/internal/platform/journal"
+	"github.com/watchbill/watchbill/internal/platform/mailbox"
+	"github.com/watchbill/watchbill/internal/platform/tagging"
+	"github.com/watchbill/watchbill/internal/platform/task"
+	"github.com/watchbill/watchbill/internal/wire"
+	"github.com/watchbill/watchbill/internal/wire/shape"
+)
+
+// models are the services on the one port.
+var models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, stsapi.Model}
+
+// migrations are the schemas of all packages.
+var migrations = []db.Migrations{
+	task.Migrations, journal.Migrations, audit.Migrations, identity.Migrations, tagging.Migrations, mailbox.Migrations,
+	parameter.Migrations, setting.Migrations, document.Migrations, node.Migrations, command.Migrations, automation.Migrations,
+	contact.Migrations, engage.Migrations, inbox.Migrations,
+}
+
+// capabilities are the slices of the product, in the order in which they are made.
+type capabilities struct {
+	caller     lateCaller
+	setting    *setting.Service
+	parameter  *parameter.Service
+	tag        *tag.Service
+	document   *document.Service
+	node       *node.Service
+	command    *command.Service
+	automation *automation.Service
+	contact    *contact.Service
+	engage     *engage.Service
+	inbox      *inbox.Inbox
+	sts        *sts.Service
+	gateway    *gateway.Gateway
+}
+
+// bindings are the operations of all capabilities. It needs no store: the list of
+// operations is made from it too.
+func bindings(c *capabilities) (out []wire.Binding) {
+	for _, ops := range [][]wire.Binding{
+		c.setting.Operations(), c.parameter.Operations(), c.tag.Operations(), c.document.Operations(), c.node.Operations(),
+		c.command.Operations(), c.automation.Operations(), c.contact.Operations(), c.engage.Operations(), c.sts.Operations(),
+	} {
+		out = append(out, ops...)
+	}
+	return out
+}
+
+// openCapabilities makes each on the platform and those below it.
+func (h *hub) openCapabilities() (err error) {
+	c, p := &h.all, &h.platform
+	c.setting = setting.New(setting.Service{DB: h.db, Journal: p.journal})
+	c.parameter = parameter.New(parameter.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, DefaultTier: h.defaultTier})
+	c.tag = tag.New(tag.Service{DB: h.db, Journal: p.journal})
+	c.document = document.New(document.Service{DB: h.db, Journal: p.journal})
+	c.node = node.New(node.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Mint: h.mintNode, Revoke: h.revokeNode})
+	c.command = command.New(command.Service{
+		DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Nodes: c.node, Documents: h.commandDocument, Sealer: p.sealer, Allow: authz.Require,
+	})
+	c.automation = automation.New(automation.Service{
+		DB: h.db, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, Documents: c.document, Roles: roles{p.identity},
+		Caller: &c.caller, Log: h.log, PassRole: h.passRole,
+	})
+	c.sts = sts.New(sts.Service{DB: h.db, Journal: p.journal, Identity: p.identity})
+	c.gateway = gateway.New(gateway.Config{Nodes: c.node, Commands: c.command, Mailbox: p.mailbox, Authenticate: p.identity.Authenticate, Logger: h.log})
+	return h.openPeople()
+}
+
+// openPeople makes the capabilities that page and their channels.
+func (h *hub) openPeople() (err error) {
+	c, p := &h.all, &h.platform
+	if c.inbox, err = inbox.New(h.db, p.linkKey); err != nil {
+		return err
+	}
+	channels := engage.Channels{Inbox: c.inbox}
+	c.contact = contact.New(contact.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Codes: channels, Key: p.linkKey})
+	c.engage = engage.New(engage.Service{
+		DB: h.db, Tasks: p.tasks, Journal: p.journal, Contacts: c.contact, Channels: channels, Key: p.linkKey, StageUnit: h.cfg.StageUnit,
+	})
+	return nil
+}
+
+func (h *hub) defaultTier(tx *db.Tx) (string, error) {
+	return h.all.setting.Value(tx, "/ssm/parameter-store/default-parameter-tier")
+}
+
+// path is a file in the data directory.
+func (h *hub) path(name string) string { return filepath.Join(h.cfg.Data, name) }
+
+// addBackground adds the work of capabilities that goes on all the time.
+func (h *hub) addBackground() { h.background["gateway"] = h.all.gateway.Run }
+
+func (h *hub) passRole(ctx context.Context, roleARN string) error {
+	return authz.Require(ctx, "iam:PassRole", roleARN)
+}

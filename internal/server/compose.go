@@ -1,0 +1,215 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+
+	"github.com/watchbill/watchbill/internal/platform/audit"
+	"github.com/watchbill/watchbill/internal/platform/authz"
+	"github.com/watchbill/watchbill/internal/platform/db"
+	"github.com/watchbill/watchbill/internal/platform/identity"
+	"github.com/watchbill/watchbill/internal/platform/journal"
+	"github.com/watchbill/watchbill/internal/platform/mailbox"
+	"github.com/watchbill/watchbill/internal/platform/seal"
+	"github.com/watchbill/watchbill/internal/platform/task"
+	"github.com/watchbill/watchbill/internal/wire"
+	"github.com/watchbill/watchbill/internal/wire/fault"
+	"github.com/watchbill/watchbill/internal/wire/shape"
+)
+
+// Names of files in the data directory.
+const (
+	sealFile     = "seal.key"
+	linkFile     = "link.key"
+	regionFile   = "region"
+	identityFile = "identity.yaml"
+	intakeFile   = "intake.yaml"
+)
+
+// hub is everything that runs.
+type hub struct {
+	cfg        Config
+	log        *slog.Logger
+	db         *db.DB
+	platform   platform
+	all        capabilities
+	router     *wire.Router
+	background map[string]func(context.Context) error
+	ready      atomic.Bool
+	frozen     error
+	metrics    *metrics
+}
+
+// platform is what the capabilities stand on.
+type platform struct {
+	sealer   *seal.Sealer
+	journal  *journal.Journal
+	tasks    *task.Engine
+	audit    *audit.Service
+	identity *identity.Service
+	authz    *authz.Authorizer
+	mailbox  *mailbox.Mailbox
+	linkKey  []byte
+}
+
+// compose opens the platform and the capabilities on a store.
+func compose(ctx context.Context, cfg Config, d *db.DB, log *slog.Logger) (*hub, error) {
+	h := &hub{cfg: cfg, log: log, db: d, metrics: newMetrics()}
+	if err := d.Migrate(ctx, migrations); err != nil {
+		return nil, err
+	}
+	if err := h.openPlatform(ctx); err != nil {
+		return nil, err
+	}
+	if err := h.openCapabilities(); err != nil {
+		return nil, err
+	}
+	if err := h.openRouter(); err != nil {
+		return nil, err
+	}
+	if err := h.bootstrap(ctx); err != nil {
+		return nil, err
+	}
+	h.metrics.register(h.platform.tasks.Collectors()...)
+	h.background = map[string]func(context.Context) error{
+		"identity": h.platform.identity.Watch,
+	}
+	if h.frozen == nil {
+		h.background["tasks"] = h.platform.tasks.Start
+		h.background["journal"] = h.platform.journal.Start
+		h.background["audit"] = h.platform.audit.Start
+		h.addBackground()
+	}
+	return h, nil
+}
+
+func (h *hub) openPlatform(ctx context.Context) (err error) {
+	p, dir := &h.platform, h.cfg.Data
+	if p.sealer, err = seal.OpenFile(filepath.Join(dir, sealFile)); err != nil {
+		return err
+	}
+	if p.linkKey, err = keyFile(filepath.Join(dir, linkFile)); err != nil {
+		return err
+	}
+	signer, err := journal.OpenSigner(dir)
+	if err != nil {
+		return err
+	}
+	p.journal = journal.New(h.db, signer, h.log)
+	if err := h.checkHead(ctx); err != nil {
+		return err
+	}
+	p.tasks = task.New(h.db, h.log)
+	p.mailbox = mailbox.New(h.db)
+	p.authz = authz.New(h.tagsOf)
+	p.identity, err = identity.Open(ctx, identity.Config{
+		DB: h.db, Journal: p.journal, Sealer: p.sealer, Account: h.cfg.Account, Regions: h.cfg.Regions,
+		File: filepath.Join(dir, identityFile), Managed: authz.Managed, Logger: h.log,
+	})
+	if err != nil {
+		return err
+	}
+	p.audit = audit.New(audit.Service{DB: h.db, Journal: p.journal, Tasks: p.tasks, Sealer: p.sealer, Log: h.log, Classify: classify})
+	return nil
+}
+
+// checkHead refuses changes when the store is older than the head kept outside.
+func (h *hub) checkHead(ctx context.Context) error {
+	err := h.platform.journal.CheckHead(ctx)
+	if !errors.Is(err, journal.ErrHead) {
+		return err
+	}
+	h.frozen = err
+	h.log.ErrorContext(ctx, "changes are refused: the store is not the one that the journal's head tells of", "error", err)
+	h.db.Freeze(fault.Unavailable("The hub refuses changes: its store does not hold what the signed head of its journal says."))
+	return nil
+}
+
+// keyFile reads a key of 32 bytes, and makes it at the first start.
+func keyFile(path string) ([]byte, error) {
+	key, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		key = make([]byte, 32)
+		_, _ = rand.Read(key) // never fails
+		err = writeFile(path, key, 0o600)
+	}
+	if err == nil && len(key) != 32 {
+		err = fmt.Errorf("%s holds %d bytes, a key has 32", path, len(key))
+	}
+	return key, err
+}
+
+// openRouter makes the front door.
+func (h *hub) openRouter() error {
+	p := &h.platform
+	h.router = wire.NewRouter(wire.Config{
+		Models: models, Bindings: bindings(&h.all), Raw: h.all.gateway.Raw(),
+		Authenticate: func(r *http.Request, body []byte) (context.Context, string, error) {
+			return p.identity.Authenticate(r, body)
+		},
+		Authorize: func(ctx context.Context, m *shape.Model, op *shape.Operation, input any) (context.Context, error) {
+			return p.authz.Authorize(ctx, m.SigningName, op.Name, input)
+		},
+		Around: p.audit.Around,
+		Observe: func(ctx context.Context, c wire.Call) {
+			h.metrics.observe(c)
+			if h.frozen == nil {
+				p.audit.Observe(ctx, c)
+			}
+		},
+		Logger: h.log,
+	})
+	h.all.caller.router.Store(h.router)
+	return nil
+}
+
+// lateCaller is the front door for those who are made before it.
+type lateCaller struct{ router atomic.Pointer[wire.Router] }
+
+// Call calls an operation through the front door.
+func (l *lateCaller) Call(ctx context.Context, service, operation string, input []byte) ([]byte, error) {
+	return l.router.Load().Call(ctx, service, operation, input)
+}
+
+// bootstrap makes the first administrator's key and keeps what clients need.
+func (h *hub) bootstrap(ctx context.Context) error {
+	if err := writeFile(filepath.Join(h.cfg.Data, regionFile), []byte(h.cfg.HomeRegion()+"\n"), 0o644); err != nil {
+		return err
+	}
+	if h.frozen != nil {
+		return nil
+	}
+	var fixed *[2]string
+	if id, secret, ok := strings.Cut(h.cfg.AdminKey, ":"); ok {
+		fixed = &[2]string{id, secret}
+	}
+	ctx = journal.WithActor(db.WithScope(ctx, db.Scope{Account: h.cfg.Account}), "watchbill")
+	id, secret, made, err := h.platform.identity.Bootstrap(ctx, fixed)
+	if err != nil || !made && fixed == nil {
+		return err
+	}
+	return writeCredentials(h.cfg.Data, id, secret)
+}
+
+// classify says how a call is recorded, from the table of operations.
+func classify(service, operation string, input any) audit.Class {
+	row, ok := authz.Lookup(service, operation)
+	switch {
+	case !ok:
+		return audit.Read
+	case row.Mutating:
+		return audit.Mutation
+	case row.SecretOut && revealing(input):
+		return audit.SecretRead
+	}
+	return audit.Read
+}

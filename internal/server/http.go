@@ -1,0 +1,39 @@
+package server
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/watchbill/watchbill/internal/capability/engage"
+	"github.com/watchbill/watchbill/internal/channel/inbox"
+)
+
+// handler serves everything on the one port. The API is not under a ServeMux, which
+// would redirect paths that hold encoded slashes.
+func (h *hub) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", healthz)
+	mux.HandleFunc("GET /readyz", h.readyz)
+	mux.Handle("GET /metrics", h.metricsHandler())
+	mux.Handle("/inbox/", h.all.inbox.ListHandler(h.log))
+	mux.Handle(engage.LinkPath, inbox.LinkHandler(h.all.engage, h.log))
+	mux.Handle("/v1/", h.all.gateway.Handler())
+	pages := h.pages()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, prefix := range pages {
+			if strings.HasPrefix(r.URL.Path, prefix) {
+				mux.ServeHTTP(w, r)
+				return
+			}
+		}
+		h.router.ServeHTTP(w, r)
+	})
+}
+
+// pages are the paths that are not the API's.
+func (h *hub) pages() []string {
+	return []string{"/healthz", "/readyz", "/metrics", "/inbox/", engage.LinkPath, "/v1/"}
+}
+
+// setURL tells those who make links where people reach the hub.
+func (h *hub) setURL(url string) { h.all.engage.BaseURL = url }

@@ -1,0 +1,41 @@
+package server
+
+import (
+	"context"
+	"strings"
+
+	"github.com/watchbill/watchbill/internal/platform/arn"
+	"github.com/watchbill/watchbill/internal/platform/db"
+	"github.com/watchbill/watchbill/internal/platform/tagging"
+)
+
+// tagKinds names the tag table's kind of each kind of resource in an ARN.
+var tagKinds = map[string]string{
+	"parameter": "Parameter", "document": "Document", "managed-instance": "ManagedInstance", "opsitem": "OpsItem",
+	"automation-execution": "Automation", "maintenancewindow": "MaintenanceWindow", "patchbaseline": "PatchBaseline", "association": "Association",
+	"opsmetadata": "OpsMetadata",
+}
+
+// tagsOf finds the tags of a resource for conditions of policies.
+func (h *hub) tagsOf(ctx context.Context, name string) (tags map[string]string, err error) {
+	a, err := arn.Parse(name)
+	if err != nil {
+		return nil, nil
+	}
+	kind, id := a.Type()
+	scope := db.Scope{Account: a.Account, Region: a.Region}
+	switch {
+	case a.Service != "ssm":
+		kind, id, scope.Region = name, name, ""
+	case kind == "parameter" && strings.Contains(id, "/"):
+		id = "/" + id
+	}
+	if known, ok := tagKinds[kind]; ok && a.Service == "ssm" {
+		kind = known
+	}
+	err = h.db.View(db.WithScope(ctx, scope), func(tx *db.Tx) error {
+		tags, err = tagging.Get(tx, kind, id)
+		return err
+	})
+	return tags, err
+}
