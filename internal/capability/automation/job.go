@@ -134,7 +134,7 @@ func (s *Service) answered(ctx context.Context, r *task.Run, a stepArgs, c *call
 		switch {
 		case !w.running(a):
 			return w.late(a, c, body, callErr)
-		case (passing(callErr) || lostAnswer(c, callErr)) && !c.repeatable:
+		case (passing(callErr) || lostAnswer(c, callErr)) && !c.repeatable && !errors.Is(callErr, errNotMade):
 			return w.unknown(c)
 		case callErr != nil:
 			return w.settle(callFailed(c, callErr))

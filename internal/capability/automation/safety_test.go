@@ -260,3 +260,16 @@ mainSteps:
 		}
 	})
 }
+
+// A role that cannot be assumed fails the step that needs it, with the reason.
+func TestRoleIsRefused(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, dbtest.SQLite(t, schema...), map[string]string{})
+		e := runFor(w, "assumeRole: arn:aws:iam::123456789012:role/gone\n"+head+`
+  - {name: a, action: "aws:executeAwsApi", inputs: {Service: ssm, Api: CreateOpsItem, Title: t, Description: d, Source: s}}`, 5*time.Second)
+		want(t, string(e.AutomationExecutionStatus)+" "+steps(e), "Failed a:Failed")
+		if s := e.StepExecutions[0]; *s.FailureDetails.FailureType != "AccessDeniedException" || w.far.opsItems != 0 {
+			t.Errorf("%+v", s.FailureDetails)
+		}
+	})
+}

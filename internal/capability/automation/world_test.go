@@ -29,6 +29,7 @@ import (
 	"github.com/watchbill/watchbill/internal/platform/task"
 	"github.com/watchbill/watchbill/internal/platform/task/tasktest"
 	"github.com/watchbill/watchbill/internal/wire"
+	"github.com/watchbill/watchbill/internal/wire/fault"
 )
 
 var (
@@ -148,6 +149,9 @@ func (w *world) book(name, text string) {
 // AssumeRole gives a session of the role.
 func (w *world) AssumeRole(ctx context.Context, role, session string) (context.Context, error) {
 	name := role[strings.LastIndexByte(role, '/')+1:]
+	if name == "gone" {
+		return nil, fault.AccessDenied("role %s does not exist", role)
+	}
 	return identity.With(ctx, identity.Caller{
 		ARN: "arn:aws:sts::123456789012:assumed-role/" + name + "/" + session, Account: scope.Account, Kind: identity.Role,
 	}), nil
