@@ -132,6 +132,9 @@ func (h *hub) call(ctx context.Context, operation string, in, out any, sign sign
 	if err != nil {
 		return err
 	}
+	if len(answer) == 0 {
+		return nil
+	}
 	if err := json.Unmarshal(answer, out); err != nil {
 		return fmt.Errorf("the hub's answer to %s is not valid: %w", operation, err)
 	}

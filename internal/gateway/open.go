@@ -13,6 +13,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/platform/identity"
+	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/wire/fault"
 	"github.com/watchbill/watchbill/internal/wire/mgs"
 )
@@ -26,7 +27,7 @@ const (
 func (g *Gateway) createControlChannel(w http.ResponseWriter, r *http.Request) {
 	ctx, body, err := g.authenticate(w, r)
 	if err == nil {
-		err = mgs.Decode(body, &mgs.ChannelRequest{})
+		err = decode(body, &mgs.ChannelRequest{})
 	}
 	var token string
 	if err == nil {
@@ -60,10 +61,11 @@ func (g *Gateway) authenticate(w http.ResponseWriter, r *http.Request) (context.
 	if service != "ssmmessages" {
 		return nil, nil, fault.InvalidSignature("Credential should be scoped to correct service: 'ssmmessages'.")
 	}
-	if id := identity.From(ctx).NodeID(); id == "" || id != r.PathValue("node") {
+	caller := identity.From(ctx)
+	if id := caller.NodeID(); id == "" || id != r.PathValue("node") {
 		return nil, nil, fault.AccessDenied("The channel belongs to another node.")
 	}
-	return ctx, body, nil
+	return journal.WithActor(ctx, caller.ARN), body, nil
 }
 
 // xmlFault is the form of errors here: the element is named by the code.
@@ -111,11 +113,6 @@ func (g *Gateway) openControlChannel(w http.ResponseWriter, r *http.Request) {
 		gateway: g, conn: conn, node: r.PathValue("node"), id: uuid.NewString(), own: hello.AgentName == mgs.OwnAgent,
 		ended: make(chan struct{}), log: g.Logger.With("node", r.PathValue("node")),
 	}
-	if !g.attach(c) {
-		closeWith(conn, websocket.CloseServiceRestart)
-		return
-	}
-	defer g.detach(c)
 	c.serve(ctx, hello)
 }
 

@@ -2,14 +2,13 @@ package server
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
-	"github.com/watchbill/watchbill/internal/capability/automation"
 	"github.com/watchbill/watchbill/internal/capability/command"
-	"github.com/watchbill/watchbill/internal/capability/document"
+	"github.com/watchbill/watchbill/internal/capability/incident"
 	"github.com/watchbill/watchbill/internal/capability/node"
+	"github.com/watchbill/watchbill/internal/intake"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/identity"
 	"github.com/watchbill/watchbill/internal/wire/fault"
@@ -22,6 +21,11 @@ func (h *hub) mintNode(ctx context.Context, nodeID string, ttl time.Duration) (n
 		return node.Credentials{}, err
 	}
 	return node.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.Secret.Reveal(), SessionToken: c.SessionToken.Reveal(), Expires: c.Expiration}, nil
+}
+
+// revokeNode ends the credentials of a node.
+func (h *hub) revokeNode(ctx context.Context, nodeID string) error {
+	return h.platform.identity.Revoke(ctx, h.platform.identity.NodeARN(nodeID))
 }
 
 // commandDocument finds the document of a command.
@@ -37,24 +41,6 @@ func (h *hub) commandDocument(tx *db.Tx, name, version string) (*command.Documen
 	return &command.Document{
 		Name: r.Name, Version: r.Version, Type: string(r.Type), Format: string(r.Format), Hash: r.Hash, Content: []byte(r.Content), PlatformTypes: platforms,
 	}, nil
-}
-
-// runbooks finds documents for automations.
-type runbooks struct{ documents *document.Service }
-
-// Runbook finds a document of type Automation.
-func (r runbooks) Runbook(tx *db.Tx, name, version string) (automation.Runbook, error) {
-	d, err := r.documents.Resolve(tx, name, version)
-	var noVersion *ssm.InvalidDocumentVersion
-	switch {
-	case errors.As(err, &noVersion):
-		return automation.Runbook{}, &ssm.AutomationDefinitionVersionNotFoundException{Message: "The version of the runbook does not exist."}
-	case err != nil && fault.Of(err).HTTPStatus() < 500, err == nil && d.Type != ssm.DocumentTypeAutomation:
-		return automation.Runbook{}, &ssm.AutomationDefinitionNotFoundException{Message: "There is no runbook of this name."}
-	case err != nil:
-		return automation.Runbook{}, err
-	}
-	return automation.Runbook{Name: d.Name, Version: d.Version, Format: string(d.Format), Hash: d.Hash, Content: []byte(d.Content)}, nil
 }
 
 // roles gives runbooks the identity that their steps call under.
@@ -88,4 +74,20 @@ func revealing(input any) bool {
 		return in.WithDecryption != nil && *in.WithDecryption
 	}
 	return true
+}
+
+// fromAlarms starts incidents for the intake.
+type fromAlarms struct{ incidents *incident.Service }
+
+// StartFromAlarm starts an incident or folds into the open one.
+func (f fromAlarms) StartFromAlarm(ctx context.Context, tx *db.Tx, in intake.IncidentSignal) (string, bool, error) {
+	return f.incidents.StartFromAlarm(ctx, tx, incident.FromAlarm{
+		Plan: in.ResponsePlanARN, Key: in.DedupeKey, Title: in.Title, Impact: in.Impact, Source: in.TriggerSource, TriggerARN: in.TriggerARN,
+		RawData: in.RawData, At: in.TriggerAt, Related: in.Related,
+	})
+}
+
+// NoteAlarm tells the incident that its alarm is over.
+func (f fromAlarms) NoteAlarm(_ context.Context, tx *db.Tx, incidentARN string, n intake.Note) error {
+	return f.incidents.AlarmCleared(tx, incidentARN, n.Summary, n.At)
 }

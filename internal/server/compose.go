@@ -47,7 +47,6 @@ type hub struct {
 	ready      atomic.Bool
 	frozen     error
 	metrics    *metrics
-	closing    []func() // long-lived connections
 }
 
 // platform is what the capabilities stand on.
@@ -110,7 +109,7 @@ func (h *hub) openPlatform(ctx context.Context) (err error) {
 		return err
 	}
 	p.tasks = task.New(h.db, h.log)
-	p.mailbox = &mailbox.Mailbox{DB: h.db}
+	p.mailbox = mailbox.New(h.db)
 	p.authz = authz.New(h.tagsOf)
 	p.identity, err = identity.Open(ctx, identity.Config{
 		DB: h.db, Journal: p.journal, Sealer: p.sealer, Account: h.cfg.Account, Regions: h.cfg.Regions,
@@ -153,15 +152,12 @@ func keyFile(path string) ([]byte, error) {
 func (h *hub) openRouter() error {
 	p := &h.platform
 	h.router = wire.NewRouter(wire.Config{
-		Models: models, Bindings: bindings(&h.all), Raw: h.raw(),
+		Models: models, Bindings: bindings(&h.all), Raw: h.all.gateway.Raw(),
 		Authenticate: func(r *http.Request, body []byte) (context.Context, string, error) {
 			return p.identity.Authenticate(r, body)
 		},
 		Authorize: func(ctx context.Context, m *shape.Model, op *shape.Operation, input any) (context.Context, error) {
-			if err := p.authz.Authorize(ctx, m.SigningName, op.Name, input); err != nil {
-				return ctx, err
-			}
-			return p.authz.With(ctx, m.SigningName, op.Name, input), nil
+			return p.authz.Authorize(ctx, m.SigningName, op.Name, input)
 		},
 		Around: p.audit.Around,
 		Observe: func(ctx context.Context, c wire.Call) {

@@ -131,7 +131,6 @@ func (h *hub) drain(srv *http.Server, stop func(), work *sync.WaitGroup) error {
 	h.ready.Store(false)
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
-	h.closeChannels()
 	err := srv.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = srv.Close()

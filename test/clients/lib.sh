@@ -50,7 +50,7 @@ gives() {
 	shift
 	if ! got=$(cli "$@" 2>&1); then
 		fail "$*" "an answer" "$got"
-	elif printf '%s' "$got" | tr '\n' ' ' | grep -Eq -- "$want"; then
+	elif [ -z "$want" ] || printf '%s' "$got" | tr '\n' ' ' | grep -Eq -- "$want"; then
 		passed=$((passed + 1))
 	else
 		fail "$*" "$want" "$got"
@@ -63,7 +63,7 @@ refuses() {
 	shift
 	if got=$(cli "$@" 2>&1); then
 		fail "$*" "the error $want" "$got"
-	elif printf '%s' "$got" | grep -q "($want)"; then
+	elif printf '%s' "$got" | grep -Eq "\(($want)\)"; then
 		passed=$((passed + 1))
 	else
 		fail "$*" "the error $want" "$got"

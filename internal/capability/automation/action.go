@@ -28,6 +28,7 @@ type call struct {
 	service, operation string
 	body               []byte
 	repeatable         bool // making it twice does no harm
+	repeated           bool // it may have been made before
 }
 
 // outcome is what an attempt of a step came to.
@@ -71,7 +72,7 @@ func init() {
 	actions["aws:branch"] = action{decide: branch, raw: []string{"Choices"}}
 	actions["aws:executeAutomation"] = action{call: startChild, answer: childStarted, collect: askChild, collected: childAnswer, interrupt: stopChild}
 	actions["aws:executeAwsApi"] = action{timeout: apiTime, call: apiCall, answer: apiAnswer}
-	actions["aws:loop"] = action{decide: loop, raw: []string{"Steps", "LoopCondition"}}
+	actions["aws:loop"] = action{decide: loop, raw: []string{"LoopCondition"}}
 	actions["aws:pause"] = action{decide: pause}
 	actions["aws:runCommand"] = action{call: sendCommand, answer: commandSent, collect: askCommand, collected: commandAnswer, interrupt: cancelCommand}
 	actions["aws:sleep"] = action{decide: sleep}
@@ -90,6 +91,9 @@ func (w *work) inputs(act action) (map[string]any, error) {
 	given := w.docStep().Inputs
 	if given != nil {
 		for _, f := range given.Fields {
+			if f.Key == "Steps" && w.row.Action == "aws:loop" {
+				continue
+			}
 			value := f.Value.Any()
 			if !contains(act.raw, f.Key) {
 				if value, err = w.values().expand(value); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -33,7 +34,7 @@ var ownInputs = []string{"Service", "Api", "PropertySelector", "DesiredValues"}
 
 // apiCall is the request of aws:executeAwsApi and of the two actions that look
 // at a property.
-func apiCall(_ *work, in map[string]any) (*call, error) {
+func apiCall(w *work, in map[string]any) (*call, error) {
 	name, operation := text(in["Service"]), text(in["Api"])
 	m := services[strings.ToLower(name)]
 	if m == nil {
@@ -49,8 +50,23 @@ func apiCall(_ *work, in map[string]any) (*call, error) {
 			body[k] = v
 		}
 	}
-	b, err := marshal(canonical(m, op.Name, body))
+	full := canonical(m, op.Name, body)
+	addToken(m, op, full, w)
+	b, err := marshal(full)
 	return &call{service: strings.ToLower(name), operation: op.Name, body: b, repeatable: reads(op.Name)}, err
+}
+
+// addToken fills in the idempotency token of an operation, as every SDK does.
+func addToken(m *shape.Model, op *shape.Operation, body any, w *work) {
+	fields, ok := body.(map[string]any)
+	if !ok || op.Input == shape.None {
+		return
+	}
+	for _, member := range m.Shapes[op.Input].Members {
+		if _, given := fields[member.Name]; member.IdempotencyToken && !given {
+			fields[member.Name] = w.invocationID()
+		}
+	}
 }
 
 // operationOf finds an operation by its name in PascalCase or, as the AWS SDK
@@ -102,6 +118,23 @@ func spelled(m *shape.Model, ref int, v any) any {
 		return out
 	case map[string]any:
 		return spelledMap(m, s, v)
+	}
+	return scalar(s.Kind, v)
+}
+
+// scalar writes numbers, booleans and texts as the model wants them: documents
+// often quote numbers, and leave out the quotes around texts.
+func scalar(kind shape.Kind, v any) any {
+	s, isText := v.(string)
+	switch {
+	case kind == shape.String && v != nil && !isText:
+		return text(v)
+	case (kind == shape.Integer || kind == shape.Long) && isText:
+		if i, err := strconv.ParseInt(s, 10, 64); err == nil {
+			return i
+		}
+	case kind == shape.Boolean && isText && (strings.EqualFold(s, "true") || strings.EqualFold(s, "false")):
+		return strings.EqualFold(s, "true")
 	}
 	return v
 }
@@ -244,7 +277,9 @@ func assertProperty(_ *work, in map[string]any, body []byte) outcome {
 	case err != nil:
 		return failedf("%v", err)
 	case !ok:
-		return failedf("the value of %s is %q, not one of the desired values %s", text(in["PropertySelector"]), found, strings.Join(texts(in["DesiredValues"]), ", "))
+		o := failedf("the value of %s is not one of the desired values", text(in["PropertySelector"]))
+		o.response = found // sealed, as it may be a secret
+		return o
 	}
 	return outcome{kind: done}
 }

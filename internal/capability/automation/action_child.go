@@ -9,7 +9,7 @@ import (
 
 // startChild is aws:executeAutomation: another runbook, started through the
 // front door and waited for.
-func startChild(_ *work, in map[string]any) (*call, error) {
+func startChild(w *work, in map[string]any) (*call, error) {
 	body := map[string]any{}
 	for k, v := range in {
 		switch k {
@@ -25,8 +25,9 @@ func startChild(_ *work, in map[string]any) (*call, error) {
 			return nil, fmt.Errorf("aws:executeAutomation has no input %s here", k)
 		}
 	}
+	body["ClientToken"] = w.invocationID() // the same child however often it is asked for
 	b, err := marshal(canonical(ssm.Model, "StartAutomationExecution", body))
-	return &call{service: "ssm", operation: "StartAutomationExecution", body: b}, err
+	return &call{service: "ssm", operation: "StartAutomationExecution", body: b, repeatable: true}, err
 }
 
 func childStarted(_ *work, _ map[string]any, body []byte) outcome {

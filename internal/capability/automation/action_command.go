@@ -11,7 +11,7 @@ import (
 // commandInputs are the inputs of aws:runCommand that SendCommand takes as they are.
 var commandInputs = map[string]bool{
 	"DocumentName": true, "DocumentVersion": true, "InstanceIds": true, "Targets": true, "Parameters": true, "Comment": true,
-	"DocumentHash": true, "DocumentHashType": true, "NotificationConfig": true, "OutputS3BucketName": true, "OutputS3KeyPrefix": true,
+	"DocumentHash": true, "DocumentHashType": true, "NotificationConfig": true, "OutputS3BucketName": true, "OutputS3KeyPrefix": true, "OutputS3Region": true,
 	"TimeoutSeconds": true, "ServiceRoleArn": true, "MaxConcurrency": true, "MaxErrors": true, "CloudWatchOutputConfig": true,
 }
 

@@ -1,6 +1,7 @@
 package automation
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -53,7 +54,7 @@ func sleepUntil(in map[string]any, now time.Time) (time.Time, error) {
 	stamp, hasStamp := in["Timestamp"]
 	switch {
 	case hasDuration == hasStamp:
-		return now, fmt.Errorf("a sleep needs one of Duration and Timestamp")
+		return now, errors.New("a sleep needs one of Duration and Timestamp")
 	case hasDuration:
 		d, err := parseDuration(fmt.Sprint(duration))
 		return now.Add(d), err
@@ -63,7 +64,7 @@ func sleepUntil(in map[string]any, now time.Time) (time.Time, error) {
 			return t.UTC(), nil
 		}
 	}
-	return now, fmt.Errorf("timestamp %q is not an ISO 8601 time", stamp)
+	return now, errors.New("Timestamp is not an ISO 8601 time")
 }
 
 var isoDuration = regexp.MustCompile(`^P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?$`)
@@ -73,7 +74,7 @@ var isoDuration = regexp.MustCompile(`^P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:
 func parseDuration(s string) (time.Duration, error) {
 	m := isoDuration.FindStringSubmatch(s)
 	if m == nil || s == "P" || strings.HasSuffix(s, "T") {
-		return 0, fmt.Errorf("duration %q is not an ISO 8601 duration such as PT10M", s)
+		return 0, errors.New("Duration is not an ISO 8601 duration such as PT10M")
 	}
 	var total float64
 	for i, unit := range []float64{7 * 86400, 86400, 3600, 60, 1} {
@@ -82,12 +83,12 @@ func parseDuration(s string) (time.Duration, error) {
 		}
 		n, err := strconv.ParseFloat(m[i+1], 64)
 		if err != nil {
-			return 0, fmt.Errorf("duration %q: %w", s, err)
+			return 0, errors.New("Duration is not an ISO 8601 duration such as PT10M")
 		}
 		total += n * unit
 	}
 	if total > 10*365*86400 {
-		return 0, fmt.Errorf("duration %q is too long", s)
+		return 0, errors.New("Duration is too long")
 	}
 	return time.Duration(total * float64(time.Second)), nil
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
-	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/db/dbtest"
 	"github.com/watchbill/watchbill/internal/wire/fault"
 )
@@ -19,7 +18,7 @@ const head = "schemaVersion: \"0.3\"\nmainSteps:\n"
 // runFor plays one runbook for a while and answers how it stands.
 func runFor(w *world, yaml string, d time.Duration) *ssm.AutomationExecution {
 	w.t.Helper()
-	w.books["Book"] = yaml
+	w.book("Book", yaml)
 	id := w.start(&ssm.StartAutomationExecutionInput{DocumentName: new("Book")})
 	for until := time.Now().Add(d); ; <-time.After(time.Second) {
 		w.settle()
@@ -29,18 +28,21 @@ func runFor(w *world, yaml string, d time.Duration) *ssm.AutomationExecution {
 	}
 }
 
-func TestActions(t *testing.T) {
-	tests := []struct {
-		name, book    string
-		setup         func(w *world)
-		wait          time.Duration
-		status, steps string
-		message       string            // in the execution's FailureMessage
-		outputs       map[string]string // "step.Output" to text
-	}{
-		{
-			name: "api with nested and camelCase members", status: "Success", steps: "a:Success",
-			book: head + `
+// story is a runbook and how it ends.
+type story struct {
+	name, book    string
+	setup         func(w *world)
+	wait          time.Duration
+	status, steps string
+	message       string            // in the execution's FailureMessage
+	outputs       map[string]string // "step.Output" to text
+}
+
+// runbooks are played in TestActions.
+var runbooks = []story{
+	{
+		name: "api with nested and camelCase members", status: "Success", steps: "a:Success",
+		book: head + `
   - name: a
     action: aws:executeAwsApi
     inputs: {Service: ssm-incidents, Api: ListIncidentRecords, MaxResults: 5}
@@ -49,85 +51,85 @@ func TestActions(t *testing.T) {
       - {Name: Same, Selector: "$.incidentRecordSummaries[0].title", Type: String}
       - {Name: Impact, Selector: "$.IncidentRecordSummaries[0].Impact", Type: Integer}
       - {Name: All, Selector: "$.incidentRecordSummaries[*].arn", Type: StringList}`,
-			outputs: map[string]string{"a.Title": "high", "a.Same": "high", "a.Impact": "2", "a.All": "arn:aws:ssm-incidents::123456789012:incident-record/p/1"},
-		},
-		{
-			name: "api that refuses", status: "Failed", steps: "a:Failed b:Pending", message: "ParameterNotFound",
-			book: head + `
+		outputs: map[string]string{"a.Title": "high", "a.Same": "high", "a.Impact": "2", "a.All": "arn:aws:ssm-incidents::123456789012:incident-record/p/1"},
+	},
+	{
+		name: "api that refuses", status: "Failed", steps: "a:Failed b:Pending", message: "ParameterNotFound",
+		book: head + `
   - {name: a, action: "aws:executeAwsApi", inputs: {Service: ssm, Api: GetParameter, Name: /none}}
   - {name: b, action: "aws:pause"}`,
-		},
-		{
-			name: "api input that breaks the model", status: "Failed", steps: "a:Failed", message: "ValidationException",
-			book: head + `
+	},
+	{
+		name: "api input that breaks the model", status: "Failed", steps: "a:Failed", message: "ValidationException",
+		book: head + `
   - {name: a, action: "aws:executeAwsApi", inputs: {Service: ssm, Api: GetParameter}}`,
-		},
-		{
-			name: "service of AWS that is not ours", status: "Failed", steps: "a:Failed", message: `service "ec2" cannot be called`,
-			book: head + `
+	},
+	{
+		name: "service of AWS that is not ours", status: "Failed", steps: "a:Failed", message: `service "ec2" cannot be called`,
+		book: head + `
   - {name: a, action: "aws:executeAwsApi", inputs: {Service: ec2, Api: DescribeInstances}}`,
-		},
-		{
-			name: "output of the wrong type", status: "Failed", steps: "a:Failed", message: "output V",
-			setup: func(w *world) { w.far.params["/p"] = "x" },
-			book: head + `
+	},
+	{
+		name: "output of the wrong type", status: "Failed", steps: "a:Failed", message: "output V",
+		setup: func(w *world) { w.far.params["/p"] = "x" },
+		book: head + `
   - name: a
     action: aws:executeAwsApi
     inputs: {Service: ssm, Api: GetParameter, Name: /p}
     outputs: [{Name: V, Selector: $.Parameter.Value, Type: Integer}]`,
-		},
-		{
-			name: "unknown action", status: "Failed", steps: "a:Failed", message: "aws:invokeWebhook is not supported",
-			book: head + `
+	},
+	{
+		name: "unknown action", status: "Failed", steps: "a:Failed", message: "aws:invokeWebhook is not supported",
+		book: head + `
   - {name: a, action: "aws:invokeWebhook", maxAttempts: 3, inputs: {IntegrationName: x}}`,
-		},
-		{
-			name: "output that no step gave", status: "Failed", steps: "a:Failed b:Pending", message: "b.Nothing",
-			book: head + `
-  - {name: a, action: "aws:executeAwsApi", inputs: {Service: ssm, Api: GetParameter, Name: "{{ b.Nothing }}"}}
-  - {name: b, action: "aws:pause"}`,
-		},
-		{
-			name: "assert", status: "Success", steps: "a:Success",
-			setup: func(w *world) { w.far.params["/p"] = "green" },
-			book: head + `
+	},
+	{
+		name: "output that no step gave", status: "Failed", steps: "a:Failed b:Pending", message: "b.CommandId",
+		book: head + `
+  - {name: a, action: "aws:executeAwsApi", inputs: {Service: ssm, Api: GetParameter, Name: "{{ b.CommandId }}"}}
+  - {name: b, action: "aws:runCommand", inputs: {DocumentName: x, InstanceIds: [mi-00000000000000001]}}`,
+	},
+	{
+		name: "assert", status: "Success", steps: "a:Success",
+		setup: func(w *world) { w.far.params["/p"] = "green" },
+		book: head + `
   - {name: a, action: "aws:assertAwsResourceProperty", inputs: {Service: ssm, Api: GetParameter, Name: /p, PropertySelector: $.Parameter.Value, DesiredValues: [red, green]}}`,
-		},
-		{
-			name: "assert fails", status: "Failed", steps: "a:Failed", message: `is "blue"`,
-			setup: func(w *world) { w.far.params["/p"] = "blue" },
-			book: head + `
+	},
+	{
+		name: "assert fails", status: "Failed", steps: "a:Failed", message: `not one of the desired values`,
+		setup: func(w *world) { w.far.params["/p"] = "blue" },
+		book: head + `
   - {name: a, action: "aws:assertAwsResourceProperty", inputs: {Service: ssm, Api: GetParameter, Name: /p, PropertySelector: $.Parameter.Value, DesiredValues: [red, green]}}`,
+	},
+	{
+		name: "wait for a property", status: "Success", steps: "a:Success", wait: time.Minute,
+		setup: func(w *world) {
+			w.far.params["/p"] = "blue"
+			time.AfterFunc(10*time.Second, func() { w.far.set("/p", "green") })
 		},
-		{
-			name: "wait for a property", status: "Success", steps: "a:Success", wait: time.Minute,
-			setup: func(w *world) {
-				w.far.params["/p"] = "blue"
-				time.AfterFunc(10*time.Second, func() { w.far.set("/p", "green") })
-			},
-			book: head + `
+		book: head + `
   - {name: a, action: "aws:waitForAwsResourceProperty", inputs: {Service: ssm, Api: GetParameter, Name: /p, PropertySelector: $.Parameter.Value, DesiredValues: [green]}}`,
-		},
-		{
-			name: "wait for a property in vain", status: "TimedOut", steps: "a:TimedOut b:Pending", wait: 2 * time.Minute,
-			setup: func(w *world) { w.far.params["/p"] = "blue" },
-			book: head + `
+	},
+	{
+		name: "wait for a property in vain", status: "TimedOut", steps: "a:TimedOut b:Pending", wait: 2 * time.Minute,
+		setup: func(w *world) { w.far.params["/p"] = "blue" },
+		book: head + `
   - {name: a, action: "aws:waitForAwsResourceProperty", timeoutSeconds: 60, inputs: {Service: ssm, Api: GetParameter, Name: /p, PropertySelector: $.Parameter.Value, DesiredValues: [green]}}
   - {name: b, action: "aws:pause"}`,
-		},
-		{
-			name: "sleep until a time that is past", status: "Success", steps: "a:Success",
-			book: head + `
+	},
+	{
+		name: "sleep until a time that is past", status: "Success", steps: "a:Success",
+		book: head + `
   - {name: a, action: "aws:sleep", inputs: {Timestamp: "1999-01-01T00:00:00Z"}}`,
-		},
-		{
-			name: "sleep too long", status: "Failed", steps: "a:Failed", message: "longer than",
-			book: head + `
-  - {name: a, action: "aws:sleep", inputs: {Duration: P8D}}`,
-		},
-		{
-			name: "variables and loops", status: "Success", steps: "a:Success b:Success add:Success add:Success add:Success", wait: 5 * time.Second,
-			book: `
+	},
+	{
+		name: "sleep too long", status: "Failed", steps: "a:Failed", message: "longer than",
+		book: "parameters: {For: {type: String, default: P8D}}\n" + head + `
+  - {name: a, action: "aws:sleep", inputs: {Duration: "{{ For }}"}}`,
+	},
+	{
+		name: "variables and loops", status: "Success", steps: "a:Success b:Success add:Success add:Success add:Success", wait: 5 * time.Second,
+		book: `
 schemaVersion: "0.3"
 variables:
   Last: {type: String, default: none}
@@ -140,11 +142,11 @@ mainSteps:
       Steps:
         - {name: add, action: "aws:updateVariable", inputs: {Name: "variable:Last", Value: "{{ variable:Last }}{{ loop.CurrentIteratorValue }}"}}
   - {name: b, action: "aws:assertAwsResourceProperty", inputs: {Service: ssm, Api: GetParameter, Name: "/{{ variable:Last }}", PropertySelector: $.Parameter.Value, DesiredValues: ["1"]}}`,
-			setup: func(w *world) { w.far.params["/nonexyz"] = "1" },
-		},
-		{
-			name: "loop while a condition holds", status: "Success", steps: "a:Success b:Success b:Success b:Success",
-			book: `
+		setup: func(w *world) { w.far.params["/nonexyz"] = "1" },
+	},
+	{
+		name: "loop while a condition holds", status: "Success", steps: "a:Success b:Success b:Success b:Success",
+		book: `
 schemaVersion: "0.3"
 variables:
   N: {type: String, default: ""}
@@ -156,11 +158,11 @@ mainSteps:
       LoopCondition: {Not: {Variable: "{{ variable:N }}", StringEquals: "***"}}
       Steps:
         - {name: b, action: "aws:updateVariable", inputs: {Name: "variable:N", Value: "{{ variable:N }}*"}}`,
-		},
-		{
-			name: "another runbook", status: "Success", steps: "a:Success", wait: 10 * time.Second,
-			setup: func(w *world) {
-				w.books["Child"] = `
+	},
+	{
+		name: "another runbook", status: "Success", steps: "a:Success", wait: 10 * time.Second,
+		setup: func(w *world) {
+			w.book("Child", `
 schemaVersion: "0.3"
 parameters: {Name: {type: String}}
 outputs: [look.V]
@@ -168,117 +170,84 @@ mainSteps:
   - name: look
     action: aws:executeAwsApi
     inputs: {Service: ssm, Api: GetParameter, Name: "{{ Name }}"}
-    outputs: [{Name: V, Selector: $.Parameter.Value, Type: String}]`
-				w.far.params["/p"] = "green"
-			},
-			book: head + `
+    outputs: [{Name: V, Selector: $.Parameter.Value, Type: String}]`)
+			w.far.params["/p"] = "green"
+		},
+		book: head + `
   - {name: a, action: "aws:executeAutomation", inputs: {DocumentName: Child, RuntimeParameters: {Name: [/p]}}}`,
-			outputs: map[string]string{"a.Status": "Success", "a.Output": "green"},
+		outputs: map[string]string{"a.Status": "Success", "a.Output": "green"},
+	},
+	{
+		name: "another runbook that fails", status: "Failed", steps: "a:Failed", message: "ParameterNotFound", wait: 10 * time.Second,
+		setup: func(w *world) {
+			w.book("Child", head+`
+  - {name: look, action: "aws:executeAwsApi", inputs: {Service: ssm, Api: GetParameter, Name: /none}}`)
 		},
-		{
-			name: "another runbook that fails", status: "Failed", steps: "a:Failed", message: "ParameterNotFound", wait: 10 * time.Second,
-			setup: func(w *world) {
-				w.books["Child"] = head + `
-  - {name: look, action: "aws:executeAwsApi", inputs: {Service: ssm, Api: GetParameter, Name: /none}}`
-			},
-			book: head + `
+		book: head + `
   - {name: a, action: "aws:executeAutomation", inputs: {DocumentName: Child}}`,
-		},
-		{
-			name: "command that fails is tried again", status: "Failed", steps: "a:Failed", message: "response code 3", wait: 20 * time.Second,
-			setup: func(w *world) { w.far.outcome = failing },
-			book: head + `
+	},
+	{
+		name: "command that fails is tried again", status: "Failed", steps: "a:Failed", message: "response code 3", wait: 20 * time.Second,
+		setup: func(w *world) { w.far.outcome = failing },
+		book: head + `
   - {name: a, action: "aws:runCommand", maxAttempts: 2, inputs: {DocumentName: AWS-RunShellScript, InstanceIds: [mi-00000000000000001]}}`,
-			outputs: map[string]string{"a.ResponseCode": "3", "a.Status": "Failed", "a.Output": "no", "a.CommandId": "00000000-0000-0000-0000-000000000002"},
-		},
-		{
-			name: "command that takes too long is cancelled", status: "TimedOut", steps: "a:TimedOut", wait: 20 * time.Second,
-			book: head + `
+		outputs: map[string]string{"a.ResponseCode": "3", "a.Status": "Failed", "a.Output": "no", "a.CommandId": "00000000-0000-0000-0000-000000000002"},
+	},
+	{
+		name: "command that takes too long is cancelled", status: "TimedOut", steps: "a:TimedOut", wait: 20 * time.Second,
+		book: head + `
   - {name: a, action: "aws:runCommand", timeoutSeconds: 5, inputs: {DocumentName: AWS-RunShellScript, InstanceIds: [mi-00000000000000001]}}`,
-		},
-		{
-			name: "failure that goes on", status: "Failed", steps: "a:Failed b:Pending c:Success", message: "Step a",
-			book: head + `
-  - {name: a, action: "aws:sleep", onFailure: "step:c", inputs: {Duration: nonsense}}
+	},
+	{
+		name: "failure that goes on", status: "Failed", steps: "a:Failed b:Pending c:Success", message: "Step a",
+		book: "parameters: {For: {type: String, default: nonsense}}\n" + head + `
+  - {name: a, action: "aws:sleep", onFailure: "step:c", inputs: {Duration: "{{ For }}"}}
   - {name: b, action: "aws:pause"}
   - {name: c, action: "aws:sleep", inputs: {Duration: PT0S}}`,
-		},
-	}
-	for _, tc := range tests {
+	},
+}
+
+func TestActions(t *testing.T) {
+	for _, tc := range runbooks {
 		t.Run(tc.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				w := newWorld(t, dbtest.SQLite(t, schema...), map[string]string{})
 				if tc.setup != nil {
 					tc.setup(w)
 				}
-				e := runFor(w, tc.book, max(tc.wait, time.Second))
-				message := ""
-				if e.FailureMessage != nil {
-					message = *e.FailureMessage
-				}
-				if string(e.AutomationExecutionStatus) != tc.status || steps(e) != tc.steps || !strings.Contains(message, tc.message) {
-					t.Errorf("%s: %s: %s", e.AutomationExecutionStatus, steps(e), message)
-				}
-				got := map[string]string{}
-				for _, s := range e.StepExecutions {
-					for k, v := range s.Outputs {
-						if _, ok := tc.outputs[*s.StepName+"."+k]; ok {
-							got[*s.StepName+"."+k] = strings.Join(v, ",")
-						}
-					}
-				}
-				if tc.outputs != nil {
-					if diff := cmp.Diff(tc.outputs, got); diff != "" {
-						t.Errorf("outputs (-want +got):\n%s", diff)
-					}
-				}
-				for id, c := range w.far.commands {
-					if tc.status == "TimedOut" && c.status != ssm.CommandInvocationStatusCancelled {
-						t.Errorf("command %s was left %s", id, c.status)
-					}
-				}
+				tc.check(t, w, runFor(w, tc.book, max(tc.wait, time.Second)))
 			})
 		})
 	}
 }
 
-// A call whose answer was lost for longer than the front door remembers is not
-// repeated: the step waits as Unknown, and goes on when a person says so.
-func TestUnknownOutcome(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		var w *world
-		d := dbtest.SQLite(t, schema...)
-		d.BeforeCommit(func(tx *db.Tx) error {
-			if w == nil {
-				return nil
+func (tc *story) check(t *testing.T, w *world, e *ssm.AutomationExecution) {
+	t.Helper()
+	message := ""
+	if e.FailureMessage != nil {
+		message = *e.FailureMessage
+	}
+	if string(e.AutomationExecutionStatus) != tc.status || steps(e) != tc.steps || !strings.Contains(message, tc.message) {
+		t.Errorf("%s: %s: %s", e.AutomationExecutionStatus, steps(e), message)
+	}
+	got := map[string]string{}
+	for _, s := range e.StepExecutions {
+		for k, v := range s.Outputs {
+			if _, ok := tc.outputs[*s.StepName+"."+k]; ok {
+				got[*s.StepName+"."+k] = strings.Join(v, ",")
 			}
-			return w.count(tx)
-		})
-		w = newWorld(t, d, map[string]string{"Book": head + `
-  - {name: a, action: "aws:executeAwsApi", inputs: {Service: ssm, Api: CreateOpsItem, Title: t, Description: d, Source: s}}`})
-		id := w.start(&ssm.StartAutomationExecutionInput{DocumentName: new("Book")})
-		w.far.after = func() { w.crashAt = w.commits + 1 } // it dies with the answer in hand
-		w.settle()
-		if !w.died() || w.far.opsItems != 1 {
-			t.Fatalf("died %t, %d OpsItems", w.died(), w.far.opsItems)
 		}
-		w.far.after = nil
-		<-time.After(time.Hour)
-		w.restart()
-		w.settle()
-		e := w.get(id)
-		s := e.StepExecutions[0]
-		if e.AutomationExecutionStatus != ssm.AutomationExecutionStatusWaiting || s.FailureDetails == nil || *s.FailureDetails.FailureType != "Unknown" || w.far.opsItems != 1 {
-			t.Fatalf("%s: %+v, %d OpsItems", e.AutomationExecutionStatus, s.FailureDetails, w.far.opsItems)
+	}
+	if tc.outputs != nil {
+		if diff := cmp.Diff(tc.outputs, got); diff != "" {
+			t.Errorf("outputs (-want +got):\n%s", diff)
 		}
-		if err := w.signal("ada", id, ssm.SignalTypeResume, nil); err != nil {
-			t.Fatal(err)
+	}
+	for id, c := range w.far.commands {
+		if tc.status == "TimedOut" && c.status != ssm.CommandInvocationStatusCancelled {
+			t.Errorf("command %s was left %s", id, c.status)
 		}
-		w.settle()
-		if e := w.get(id); e.AutomationExecutionStatus != ssm.AutomationExecutionStatusSuccess || w.far.opsItems != 2 {
-			t.Errorf("%s, %d OpsItems", e.AutomationExecutionStatus, w.far.opsItems)
-		}
-	})
+	}
 }
 
 // A front door that is out of order for a while delays a step; one that stays so

@@ -9,15 +9,33 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/watchbill/watchbill/internal/platform/identity"
 	"github.com/watchbill/watchbill/internal/wire"
 	"github.com/watchbill/watchbill/internal/wire/fault"
 )
 
-// actingAs is who the steps of an execution call as.
-type actingAs struct{ role, principal, session string }
+// actingAs is who the steps of an execution call as. The person who started it
+// stays the person behind its calls, so that no runbook approves for them.
+type actingAs struct{ role, principal, session, human string }
 
 func (w *work) actingAs() actingAs {
-	return actingAs{role: w.ex.Role, principal: w.ex.StartedBy, session: "Automation-" + w.ex.ID}
+	return actingAs{role: w.ex.Role, principal: w.ex.StartedBy, session: "Automation-" + w.ex.ID, human: w.ex.Human}
+}
+
+func (s *Service) assume(ctx context.Context, who actingAs) (context.Context, error) {
+	ctx = identity.With(ctx, identity.Caller{ARN: who.principal, Human: who.human})
+	var err error
+	if who.role != "" {
+		ctx, err = s.Roles.AssumeRole(ctx, who.role, who.session)
+	} else {
+		ctx, err = s.Roles.Resume(ctx, who.principal)
+	}
+	if err != nil {
+		return nil, errors.Join(errNotMade, err)
+	}
+	c := identity.From(ctx)
+	c.Human = who.human
+	return identity.With(ctx, c), nil
 }
 
 // space is the name space of invocation ids.
@@ -27,14 +45,9 @@ var space = uuid.MustParse("6f1f4d0a-3d0b-4c7e-9d55-1f6a3f6f5b7e")
 func (s *Service) perform(ctx context.Context, who actingAs, c *call) ([]byte, error) {
 	ctx, stop := context.WithTimeout(ctx, callTime)
 	defer stop()
-	var err error
-	if who.role != "" {
-		ctx, err = s.Roles.AssumeRole(ctx, who.role, who.session)
-	} else {
-		ctx, err = s.Roles.Resume(ctx, who.principal)
-	}
+	ctx, err := s.assume(ctx, who)
 	if err != nil {
-		return nil, errors.Join(errNotMade, err)
+		return nil, err
 	}
 	return s.Caller.Call(wire.WithInvocationID(ctx, c.id), c.service, c.operation, c.body)
 }
@@ -51,6 +64,13 @@ func passing(err error) bool {
 	}
 	coded, ok := errors.AsType[fault.Coded](err)
 	return !ok || coded.HTTPStatus() >= http.StatusInternalServerError || strings.HasPrefix(coded.ErrorCode(), "Throttling")
+}
+
+// lostAnswer says whether the front door knows that an earlier attempt of a
+// repeated call had its effect, but not what it answered.
+func lostAnswer(c *call, err error) bool {
+	coded, ok := errors.AsType[fault.Coded](err)
+	return ok && c.repeated && coded.HTTPStatus() == http.StatusConflict
 }
 
 // errNotMade says that a call was given up before it began.

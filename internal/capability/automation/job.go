@@ -53,7 +53,7 @@ func (s *Service) run(ctx context.Context, r *task.Run) error {
 		return err
 	}
 	body, err := s.perform(ctx, caller, c)
-	if passing(err) && r.Attempt < patience {
+	if (passing(err) || lostAnswer(c, err)) && r.Attempt < patience {
 		return err
 	}
 	return s.answered(ctx, r, a, c, body, err)
@@ -76,14 +76,16 @@ func (w *work) begin() (*call, error) {
 	if err != nil {
 		return nil, w.settle(failedf("%v", err))
 	}
-	lost := !w.row.Intent.IsZero() && w.tx.Now.Sub(w.row.Intent) > remembered
-	if lost && !c.repeatable {
+	c.repeated = !w.row.Intent.IsZero()
+	if c.repeated && !c.repeatable && w.tx.Now.Sub(w.row.Intent) > remembered {
 		return nil, w.unknown(c)
 	}
-	if w.row.Intent.IsZero() {
+	if !c.repeated {
 		w.row.Intent = w.tx.Now
 	}
-	c.id = w.invocationID()
+	if !c.repeatable {
+		c.id = w.invocationID()
+	}
 	return c, w.s.updateStep(w.tx, w.row)
 }
 
@@ -100,6 +102,9 @@ func (w *work) unknown(c *call) error {
 		return err
 	}
 	p := w.row
+	w.tx.AfterCommit(func() {
+		w.s.Log.Warn("the outcome of a call is unknown", "execution", w.ex.ID, "step", p.Name, "operation", c.operation)
+	})
 	if err := w.apply(event{kind: evWaiting, step: p.Name, attempt: p.Attempt}); err != nil {
 		return err
 	}
@@ -119,7 +124,7 @@ func (s *Service) answered(ctx context.Context, r *task.Run, a stepArgs, c *call
 		switch {
 		case !w.running(a):
 			return w.late(a, body, callErr)
-		case passing(callErr) && !c.repeatable:
+		case (passing(callErr) || lostAnswer(c, callErr)) && !c.repeatable:
 			return w.unknown(c)
 		case callErr != nil:
 			return w.settle(callFailed(c, callErr))

@@ -1,6 +1,7 @@
 package automation
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -60,7 +61,7 @@ func count(n *ssmdoc.Node, expand func(any) (any, error), otherwise float64) (in
 	}
 	i, err := strconv.ParseInt(text(v), 10, 64)
 	if err != nil || i < 0 {
-		return int64(otherwise), fmt.Errorf("%q is not a whole number", text(v))
+		return int64(otherwise), errors.New("not a whole number")
 	}
 	return i, nil
 }

@@ -5,8 +5,11 @@ import (
 	"embed"
 	"log/slog"
 
+	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/capability/document"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
+	"github.com/watchbill/watchbill/internal/platform/tagging"
 	"github.com/watchbill/watchbill/internal/platform/task"
 	"github.com/watchbill/watchbill/internal/wire"
 )
@@ -16,22 +19,6 @@ var files embed.FS
 
 // Migrations is the schema of this package.
 var Migrations = db.Migrations{Name: "automation", FS: files}
-
-// Runbook is a document of type Automation as stored.
-type Runbook struct {
-	Name    string
-	Version string // a number, never $LATEST
-	Format  string // JSON or YAML
-	Hash    string // SHA-256 of the content, hex
-	Content []byte
-}
-
-// Runbooks finds documents. Version may be "", a number, $LATEST or $DEFAULT.
-// The errors are AutomationDefinitionNotFoundException (also for a document of
-// another type) and AutomationDefinitionVersionNotFoundException.
-type Runbooks interface {
-	Runbook(tx *db.Tx, name, version string) (Runbook, error)
-}
 
 // Roles gives the identity that steps call under.
 type Roles interface {
@@ -50,21 +37,25 @@ type Sealer interface {
 
 // Service is the automation capability.
 type Service struct {
-	DB       *db.DB
-	Tasks    *task.Engine
-	Journal  *journal.Journal
-	Sealer   Sealer
-	Runbooks Runbooks
-	Roles    Roles
-	Caller   wire.Caller
-	Log      *slog.Logger
+	DB        *db.DB
+	Tasks     *task.Engine
+	Journal   *journal.Journal
+	Sealer    Sealer
+	Documents *document.Service
+	Roles     Roles
+	Caller    wire.Caller
+	Log       *slog.Logger
 
 	// PassRole refuses when the caller of ctx may not give the role to a runbook.
 	PassRole func(ctx context.Context, roleARN string) error
+
+	parsed *cache
 }
 
-// New adds the service's task kinds and subscriptions.
+// New adds the service's task kinds and subscriptions, and lets executions be
+// tagged.
 func New(s Service) *Service {
+	s.parsed = &cache{}
 	s.Tasks.Handle("automation.begin", s.begin)
 	s.Tasks.Handle("automation.run", s.run)
 	s.Tasks.Handle("automation.collect", s.collect)
@@ -74,6 +65,13 @@ func New(s Service) *Service {
 	s.Tasks.Handle("automation.unwind", s.unwind)
 	s.Journal.Subscribe(journal.Subscription{
 		Name: "automation.far", Kinds: []string{"command.finished", "automation.finished"}, Handle: s.farEnded,
+	})
+	tagging.Register(tagKind, func(tx *db.Tx, id string) error {
+		ex, err := s.findExecution(tx, id, false)
+		if err == nil && ex == nil {
+			err = &ssm.InvalidResourceId{Message: "No automation execution has the id " + id + "."}
+		}
+		return err
 	})
 	return &s
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/capability/document"
 	"github.com/watchbill/watchbill/internal/lang/ssmdoc"
 	"github.com/watchbill/watchbill/internal/platform/arn"
 	"github.com/watchbill/watchbill/internal/platform/db"
@@ -55,13 +56,9 @@ func (s *Service) Start(_ context.Context, tx *db.Tx, r Start) (executionID stri
 			return old.ID, sameRequest(old, request)
 		}
 	}
-	book, err := s.Runbooks.Runbook(tx, r.DocumentName, r.Version)
+	book, err := s.runbook(tx, r.DocumentName, r.Version)
 	if err != nil {
 		return "", err
-	}
-	doc, err := ssmdoc.Parse(book.Content, book.Format)
-	if err != nil {
-		return "", &ssm.AutomationDefinitionNotFoundException{Message: fmt.Sprintf("Document %s cannot be read: %v", book.Name, err)}
 	}
 	ex := &execution{
 		ID: uuid.NewString(), Document: book.Name, Version: book.Version, Hash: book.Hash,
@@ -69,11 +66,26 @@ func (s *Service) Start(_ context.Context, tx *db.Tx, r Start) (executionID stri
 		State: state{Status: pending, Interactive: r.Interactive},
 		Spec:  spec{Tags: r.Tags, Incident: r.IncidentARN},
 	}
-	w := &work{s: s, tx: tx, ex: ex, doc: doc}
+	w := &work{s: s, tx: tx, ex: ex, doc: book.Doc}
 	if err := w.bind(r); err != nil {
 		return "", err
 	}
 	return ex.ID, w.open(book, r)
+}
+
+// runbook finds a document of type Automation.
+func (s *Service) runbook(tx *db.Tx, name, version string) (*document.Resolved, error) {
+	book, err := s.Documents.Resolve(tx, name, version)
+	if e, ok := errors.AsType[*ssm.InvalidDocument](err); ok {
+		return nil, &ssm.AutomationDefinitionNotFoundException{Message: e.Message}
+	}
+	if e, ok := errors.AsType[*ssm.InvalidDocumentVersion](err); ok {
+		return nil, &ssm.AutomationDefinitionVersionNotFoundException{Message: e.Message}
+	}
+	if err == nil && book.Type != ssm.DocumentTypeAutomation {
+		return nil, &ssm.AutomationDefinitionNotFoundException{Message: fmt.Sprintf("Document %s is of type %s, not Automation.", book.Name, book.Type)}
+	}
+	return book, err
 }
 
 // hash tells requests apart that bear the same token.
@@ -148,7 +160,7 @@ func (w *work) chooseRole(r Start) error {
 }
 
 // open writes the rows of a new execution.
-func (w *work) open(book Runbook, r Start) error {
+func (w *work) open(book *document.Resolved, r Start) error {
 	if err := keepContent(w.tx, book); err != nil {
 		return err
 	}

@@ -3,8 +3,11 @@ package automation
 import (
 	"database/sql"
 	"fmt"
+	"sync"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/capability/document"
+	"github.com/watchbill/watchbill/internal/lang/ssmdoc"
 	"github.com/watchbill/watchbill/internal/platform/db"
 )
 
@@ -202,14 +205,50 @@ func (s *Service) executionBlobs(tx *db.Tx, e *execution) (st, sp string, sealed
 	return string(b), string(c), sealed, err
 }
 
-func keepContent(tx *db.Tx, r Runbook) error {
+func keepContent(tx *db.Tx, r *document.Resolved) error {
 	_, err := tx.Exec(`insert into automation_document(account, region, hash, format, content) values($1, $2, $3, $4, $5)
-		on conflict(account, region, hash) do nothing`, tx.Scope.Account, tx.Scope.Region, r.Hash, r.Format, string(r.Content))
+		on conflict(account, region, hash) do nothing`, tx.Scope.Account, tx.Scope.Region, r.Hash, string(r.Format), r.Content)
 	return err
 }
 
-func content(tx *db.Tx, hash string) (text, format string, err error) {
-	err = tx.QueryRow("select content, format from automation_document where account = $1 and region = $2 and hash = $3",
+// content reads the document that an execution pinned; it may be gone from the
+// documents meanwhile.
+func (s *Service) content(tx *db.Tx, hash string) (*ssmdoc.Document, error) {
+	if doc := s.parsed.get(hash); doc != nil {
+		return doc, nil
+	}
+	var text, format string
+	err := tx.QueryRow("select content, format from automation_document where account = $1 and region = $2 and hash = $3",
 		tx.Scope.Account, tx.Scope.Region, hash).Scan(&text, &format)
-	return text, format, err
+	if err != nil {
+		return nil, fmt.Errorf("document %s: %w", hash, err)
+	}
+	doc, err := ssmdoc.Parse([]byte(text), format)
+	if err == nil {
+		s.parsed.put(hash, doc)
+	}
+	return doc, err
+}
+
+// cache keeps parsed documents, which are only read, by the hash of their content.
+type cache struct {
+	mu   sync.Mutex
+	docs map[string]*ssmdoc.Document
+}
+
+const maxParsed = 256
+
+func (c *cache) get(hash string) *ssmdoc.Document {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.docs[hash]
+}
+
+func (c *cache) put(hash string, doc *ssmdoc.Document) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.docs) >= maxParsed || c.docs == nil {
+		c.docs = map[string]*ssmdoc.Document{}
+	}
+	c.docs[hash] = doc
 }

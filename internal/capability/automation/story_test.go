@@ -1,6 +1,9 @@
 package automation_test
 
 import (
+	"context"
+	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -171,7 +174,13 @@ func TestRestartStory(t *testing.T) {
 // The hub dies before each commit of the story in turn, loses what was not
 // committed, and is started again: the story ends the same, nothing runs twice.
 func TestDiesBeforeEachCommit(t *testing.T) {
-	for n := 1; ; n++ {
+	stride := 6
+	if os.Getenv("WATCHBILL_TEST_LONG") != "" {
+		stride = 1
+	} else {
+		t.Logf("WATCHBILL_TEST_LONG is not set: it dies before every %dth commit only", stride)
+	}
+	for n := 1; ; n += stride {
 		over := false
 		bubble(t, func(t *testing.T) {
 			d := dbtest.SQLite(t, schema...)
@@ -199,8 +208,39 @@ func TestDiesBeforeEachCommit(t *testing.T) {
 			checkRestartStory(t, w, e)
 		})
 		if over || t.Failed() {
-			t.Logf("died before each of %d commits", n-1)
+			t.Logf("the story has %d commits", n-1)
 			return
 		}
 	}
+}
+
+// Each task of the story runs in a process of its own.
+func TestRestartsAtEachStep(t *testing.T) {
+	dbtest.Each(t, schema, func(t *testing.T, d *db.DB) {
+		ctx, stop := context.WithCancel(t.Context())
+		d.BeforeCommit(func(*db.Tx) error { stop(); return nil })
+		w := newWorld(t, d, map[string]string{"Restart": strings.Replace(restartRunbook, "PT30S", "PT0S", 1)})
+		w.far.params["/demo/service"] = "shop"
+		id, processes := w.start(restartInput()), 0
+		for range 100 {
+			before := w.facts() + w.far.seen()
+			ctx, stop = context.WithCancel(t.Context())
+			if err := errors.Join(w.tasks.RunDue(ctx), w.journal.Dispatch(t.Context())); err != nil && !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+			w.restart()
+			processes++
+			if w.get(id).ExecutionEndTime != nil {
+				break
+			}
+			if w.facts()+w.far.seen() == before {
+				w.act(id)
+			}
+		}
+		stop()
+		checkRestartStory(t, w, w.get(id))
+		if processes < 12 {
+			t.Errorf("only %d processes", processes)
+		}
+	})
 }

@@ -54,11 +54,8 @@ func (s *Service) loadWith(tx *db.Tx, id string, lock bool) (*work, error) {
 
 // read parses the pinned document and its flow.
 func (w *work) read() error {
-	text, format, err := content(w.tx, w.ex.Hash)
-	if err != nil {
-		return err
-	}
-	if w.doc, err = ssmdoc.Parse([]byte(text), format); err != nil {
+	var err error
+	if w.doc, err = w.s.content(w.tx, w.ex.Hash); err != nil {
 		return err
 	}
 	w.plan, w.flaw = newPlan(w.doc, w.values().expand)

@@ -19,7 +19,7 @@ import (
 	"github.com/watchbill/watchbill/internal/api/incidents"
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/capability/automation"
-	"github.com/watchbill/watchbill/internal/lang/ssmdoc"
+	"github.com/watchbill/watchbill/internal/capability/document"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/identity"
 	"github.com/watchbill/watchbill/internal/platform/journal"
@@ -32,7 +32,7 @@ import (
 )
 
 var (
-	schema = []db.Migrations{task.Migrations, journal.Migrations, tagging.Migrations, automation.Migrations}
+	schema = []db.Migrations{task.Migrations, journal.Migrations, tagging.Migrations, document.Migrations, automation.Migrations}
 	scope  = db.Scope{Account: "123456789012", Region: "us-east-1"}
 
 	errCrash = errors.New("the process died")
@@ -54,7 +54,7 @@ type world struct {
 	t       *testing.T
 	d       *db.DB
 	sealer  *seal.Sealer
-	books   map[string]string // YAML by name
+	docs    *document.Service
 	far     *farSide
 	tasks   *task.Engine
 	journal *journal.Journal
@@ -73,8 +73,11 @@ func newWorld(t *testing.T, d *db.DB, books map[string]string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, d: d, sealer: sealer, books: books, far: newFarSide()}
+	w := &world{t: t, d: d, sealer: sealer, far: newFarSide()}
 	w.restart()
+	for name, text := range books {
+		w.book(name, text)
+	}
 	return w
 }
 
@@ -102,8 +105,9 @@ func (w *world) restart() {
 	w.dead = false
 	w.mu.Unlock()
 	w.tasks, w.journal = tasktest.New(w.t, w.d), journaltest.New(w.t, w.d)
+	w.docs = document.New(document.Service{DB: w.d, Journal: w.journal})
 	w.svc = automation.New(automation.Service{
-		DB: w.d, Tasks: w.tasks, Journal: w.journal, Sealer: w.sealer, Runbooks: w, Roles: w, Caller: w,
+		DB: w.d, Tasks: w.tasks, Journal: w.journal, Sealer: w.sealer, Documents: w.docs, Roles: w, Caller: w,
 		Log:      slog.New(slog.NewTextHandler(io.Discard, nil)),
 		PassRole: passRole,
 	})
@@ -127,16 +131,15 @@ func (w *world) Call(ctx context.Context, service, operation string, input []byt
 	return w.router.Call(ctx, service, operation, input)
 }
 
-// Runbook finds the newest version of a document.
-func (w *world) Runbook(_ *db.Tx, name, version string) (automation.Runbook, error) {
-	text, ok := w.books[name]
-	if !ok {
-		return automation.Runbook{}, &ssm.AutomationDefinitionNotFoundException{Message: name}
+// book creates a document of type Automation.
+func (w *world) book(name, text string) {
+	w.t.Helper()
+	_, err := w.docs.CreateDocument(as("ada"), &ssm.CreateDocumentInput{
+		Name: &name, Content: &text, DocumentType: ssm.DocumentTypeAutomation, DocumentFormat: ssm.DocumentFormatYaml,
+	})
+	if err != nil {
+		w.t.Fatal(err)
 	}
-	if version != "" && version != "1" {
-		return automation.Runbook{}, &ssm.AutomationDefinitionVersionNotFoundException{Message: version}
-	}
-	return automation.Runbook{Name: name, Version: "1", Format: ssmdoc.YAML, Hash: ssmdoc.Hash([]byte(text)), Content: []byte(text)}, nil
 }
 
 // AssumeRole gives a session of the role.
@@ -205,7 +208,7 @@ func (w *world) facts() (n int) {
 func (w *world) kinds() (out []string) {
 	w.t.Helper()
 	err := w.d.View(context.Background(), func(tx *db.Tx) error {
-		rows, err := tx.Query("select kind from journal_row order by position, at, id")
+		rows, err := tx.Query("select kind from journal_row where kind not like 'document.%' order by position, at, id")
 		if err != nil {
 			return err
 		}

@@ -75,21 +75,20 @@ type event int
 
 // The events. Those a node sends come at least once and in any order.
 const (
-	nodeAccepted    event = iota + 1 // the node has the job (also: had it already)
-	nodeBusy                         // the node has no room for the job now
-	nodeRefused                      // the node will never take the job
-	nodeProgress                     // a report without an end
-	nodeSucceeded                    // final reports
-	nodeFailed                       //
-	nodeTimedOut                     //
-	nodeCancelled                    //
-	deliveryOver                     // the delivery timeout is past
-	executionOver                    // delivery and execution timeout together are past
-	cancelUnsent                     // cancelled, and the job was never sent
-	cancelSent                       // cancelled, and the node may have the job
-	errorsExceeded                   // the command had too many errors; the job was never sent
-	nodeGone                         // the node was deregistered
-	dispatchRefused                  // the caller may not run it on this node
+	nodeAccepted   event = iota + 1 // the node has the job (also: had it already)
+	nodeBusy                        // the node has no room for the job now
+	nodeRefused                     // the node will never take the job
+	nodeProgress                    // a report without an end
+	nodeSucceeded                   // final reports
+	nodeFailed                      //
+	nodeTimedOut                    //
+	nodeCancelled                   //
+	deliveryOver                    // the delivery timeout is past
+	executionOver                   // delivery and execution timeout together are past
+	cancelUnsent                    // cancelled, and the job was never sent
+	cancelSent                      // cancelled, and the node may have the job
+	errorsExceeded                  // the command had too many errors; the job was never sent
+	nodeGone                        // the node was deregistered
 )
 
 // next is the detail after an event. A final one never changes; an event that
@@ -113,8 +112,6 @@ func next(d detail, e event) detail {
 		return deliveryTimedOut
 	case errorsExceeded:
 		return terminated
-	case dispatchRefused:
-		return accessDenied
 	case cancelSent:
 		return cancelling
 	}

@@ -25,7 +25,6 @@ func TestNext(t *testing.T) {
 		{pending, cancelSent, cancelling},
 		{pending, errorsExceeded, terminated},
 		{pending, nodeGone, undeliverable},
-		{pending, dispatchRefused, accessDenied},
 		{delayed, nodeAccepted, inProgress},
 		{delayed, nodeBusy, delayed},
 		{delayed, deliveryOver, deliveryTimedOut},
@@ -55,7 +54,7 @@ func TestNext(t *testing.T) {
 func TestFinalStaysAndEndIsReached(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := pending
-		for _, e := range rapid.SliceOf(rapid.IntRange(int(nodeAccepted), int(dispatchRefused))).Draw(t, "events") {
+		for _, e := range rapid.SliceOf(rapid.IntRange(int(nodeAccepted), int(nodeGone))).Draw(t, "events") {
 			n := next(d, event(e))
 			if d.final() && n != d {
 				t.Fatalf("final %s became %s on %d", d, n, e)

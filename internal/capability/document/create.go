@@ -40,6 +40,9 @@ func (s *Service) CreateDocument(ctx context.Context, in *ssm.CreateDocumentInpu
 	if err != nil {
 		return nil, err
 	}
+	if err := s.allowContent(ctx, v.Content, v.Attachments); err != nil {
+		return nil, err
+	}
 	if h.Type == ssm.DocumentTypeAutomationChangeTemplate {
 		v.Review = ssm.ReviewStatusNotReviewed
 	}
@@ -82,6 +85,9 @@ func setTags(tx *db.Tx, name string, tags map[string]string) error {
 
 // UpdateDocument adds a version. The latest moves to it, the default does not.
 func (s *Service) UpdateDocument(ctx context.Context, in *ssm.UpdateDocumentInput) (*ssm.UpdateDocumentOutput, error) {
+	if err := s.allowContent(ctx, *in.Content, in.Attachments); err != nil {
+		return nil, err
+	}
 	var out *ssm.DocumentDescription
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
 		h, err := s.changeable(tx, *in.Name)

@@ -15,6 +15,7 @@ import (
 	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/platform/journal/journaltest"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
+	"github.com/watchbill/watchbill/internal/wire/fault"
 )
 
 const (
@@ -30,9 +31,11 @@ func in(accountID string) context.Context {
 func each(t *testing.T, f func(t *testing.T, s *Service)) {
 	t.Helper()
 	dbtest.Each(t, []db.Migrations{journal.Migrations, tagging.Migrations, Migrations}, func(t *testing.T, d *db.DB) {
-		f(t, New(Service{DB: d, Journal: journaltest.New(t, d)}))
+		f(t, New(Service{DB: d, Journal: journaltest.New(t, d), Allow: allowAll}))
 	})
 }
+
+func allowAll(context.Context, string, ...string) error { return nil }
 
 func script(line string) string {
 	return fmt.Sprintf("schemaVersion: '2.2'\ndescription: says %s\nparameters:\n  who: {type: StringList, default: [you]}\nmainSteps:\n- {name: say, action: 'aws:runShellScript', inputs: {runCommand: ['echo %s']}}\n", line, line)
@@ -290,6 +293,39 @@ func TestDelete(t *testing.T) {
 		got, err := s.DescribeDocument(inScope(), &ssm.DescribeDocumentInput{Name: new("Say")})
 		if err != nil || len(got.Document.Tags) != 0 {
 			t.Errorf("tags of the deleted document came back: %v, %v", got, err)
+		}
+	})
+}
+
+// A runbook hands on no role that its author may not pass, in any notation.
+func TestContentNeedsPassRole(t *testing.T) {
+	const role = "arn:aws:iam::123456789012:role/ops"
+	step := "mainSteps:\n- {name: a, action: 'aws:pause'}\n"
+	json := `{"schemaVersion": "0.3", "assumeRole": "` + role + `", "mainSteps": [{"name": "a", "action": "aws:pause"}]}`
+	each(t, func(t *testing.T, s *Service) {
+		create(t, s, "Book", func(in *ssm.CreateDocumentInput) {
+			in.DocumentType, in.Content = "Automation", new("schemaVersion: '0.3'\n"+step)
+		})
+		s.Allow = func(_ context.Context, action string, resources ...string) error {
+			return fault.AccessDenied("%s on %v", action, resources)
+		}
+		before := rows(t, s)
+		for _, content := range []string{
+			"schemaVersion: '0.3'\nassumeRole: " + role + "\n" + step,
+			"schemaVersion: '0.3'\nassumeRole: '{{ Role }}'\nparameters: {Role: {type: String, default: '" + role + "'}}\n" + step,
+			json,
+		} {
+			_, err := s.UpdateDocument(inScope(), &ssm.UpdateDocumentInput{Name: new("Book"), Content: new(content)})
+			wantCode(t, err, "AccessDeniedException", "iam:PassRole on ["+role+"]")
+			_, err = s.CreateDocument(inScope(), &ssm.CreateDocumentInput{Name: new("Other"), Content: new(content), DocumentType: "Automation", DocumentFormat: "YAML"})
+			wantCode(t, err, "AccessDeniedException", "iam:PassRole on ["+role+"]")
+		}
+		_, err := s.CreateDocument(inScope(), &ssm.CreateDocumentInput{Name: new("Other"), Content: new(script("x")), DocumentFormat: "YAML", Attachments: []ssm.AttachmentsSource{
+			{Key: ssm.AttachmentsSourceKeyAttachmentReference, Values: []string{"Say/1/tool.zip"}},
+		}})
+		wantCode(t, err, "AccessDeniedException", "ssm:GetDocument on [arn:aws:ssm:us-east-1:123456789012:document/Say]")
+		if after := rows(t, s); after != before {
+			t.Errorf("refused calls left %d rows, %d before", after, before)
 		}
 	})
 }

@@ -1,9 +1,11 @@
 package document
 
 import (
+	"context"
 	"embed"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/platform/authz"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
@@ -28,12 +30,20 @@ type Service struct {
 	// keeps it. Capabilities that hold documents by name add themselves.
 	InUse []func(tx *db.Tx, name string) error
 
+	// Allow decides whether the caller may do something with resources known from
+	// the content only: pass a role, read a document whose attachment is used.
+	// nil stands for authz.Require.
+	Allow func(ctx context.Context, action string, resources ...string) error
+
 	parsed *cache
 }
 
 // New completes s and lets documents be tagged.
 func New(s Service) *Service {
 	s.parsed = &cache{}
+	if s.Allow == nil {
+		s.Allow = authz.Require
+	}
 	tagging.Register(kind, func(tx *db.Tx, id string) error {
 		_, err := ownHead(tx, selectHead, id)
 		return err

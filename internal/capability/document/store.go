@@ -137,8 +137,10 @@ func scanVersion(row interface{ Scan(...any) error }, more ...any) (*version, er
 	var v version
 	var platforms, requires, attachments string
 	var created int64
-	to := []any{&v.Number, &v.Name, &v.DisplayName, &v.Format, &v.Hash, &v.Schema, &v.TargetType, &v.Author,
-		&platforms, &requires, &attachments, &v.Review, &created}
+	to := []any{
+		&v.Number, &v.Name, &v.DisplayName, &v.Format, &v.Hash, &v.Schema, &v.TargetType, &v.Author,
+		&platforms, &requires, &attachments, &v.Review, &created,
+	}
 	if err := row.Scan(append(to, more...)...); err != nil {
 		return nil, err
 	}

@@ -16,5 +16,6 @@
 // node.key.rotated, node.online, node.offline, node.channel.replaced,
 // node.deregistered. Subject is the id of the activation or node.
 //
-// Tasks: node.presence looks for connections that nobody holds any more.
+// Tasks: node.presence looks for connections that nobody holds any more;
+// node.revoke ends the credentials of a deregistered node.
 package node

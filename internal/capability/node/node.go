@@ -12,6 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
+	"github.com/watchbill/watchbill/internal/platform/task"
 )
 
 // Node is a managed node, a row of node_node.
@@ -107,6 +108,9 @@ func (s *Service) DeregisterManagedInstance(ctx context.Context, in *ssm.Deregis
 			return err
 		}
 		if err := tagging.Drop(tx, TagKind, id); err != nil {
+			return err
+		}
+		if err := s.Tasks.Enqueue(tx, task.Spec{Kind: revokeTask, Key: id}); err != nil {
 			return err
 		}
 		if err := tx.Notify(Topic(tx.Scope, id)); err != nil {

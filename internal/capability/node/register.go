@@ -12,6 +12,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/platform/db"
+	"github.com/watchbill/watchbill/internal/platform/task"
 	"github.com/watchbill/watchbill/internal/wire/fault"
 )
 
@@ -144,4 +145,14 @@ func (s *Service) RotateKey(ctx context.Context, n *Node, publicKey, keyType str
 		}
 		return s.record(tx, "node.key.rotated", n.ID, nil)
 	})
+}
+
+const revokeTask = "node.revoke"
+
+// revoke ends the credentials of a deregistered node.
+func (s *Service) revoke(ctx context.Context, r *task.Run) error {
+	if s.Revoke == nil {
+		return nil
+	}
+	return s.Revoke(ctx, r.Key)
 }

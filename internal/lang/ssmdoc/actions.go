@@ -40,8 +40,10 @@ var actions = map[string]action{
 	},
 	"aws:createStack": {
 		required: []string{"StackName"},
-		optional: []string{"Capabilities", "ClientRequestToken", "DisableRollback", "NotificationARNs", "OnFailure", "ResourceTypes", "RoleARN",
-			"StackPolicyBody", "StackPolicyURL", "Tags", "TemplateBody", "TemplateURL", "Parameters", "TimeoutInMinutes", "EnableTerminationProtection"},
+		optional: []string{
+			"Capabilities", "ClientRequestToken", "DisableRollback", "NotificationARNs", "OnFailure", "ResourceTypes", "RoleARN",
+			"StackPolicyBody", "StackPolicyURL", "Tags", "TemplateBody", "TemplateURL", "Parameters", "TimeoutInMinutes", "EnableTerminationProtection",
+		},
 		outputs: []string{"StackId", "StackStatus", "StackStatusReason"},
 	},
 	"aws:createTags":  {required: []string{"ResourceIds", "Tags"}, optional: []string{"ResourceType"}},
@@ -79,9 +81,11 @@ var actions = map[string]action{
 	"aws:pause": {},
 	"aws:runCommand": {
 		required: []string{"DocumentName"},
-		optional: []string{"DocumentVersion", "InstanceIds", "Targets", "Parameters", "Comment", "DocumentHash", "DocumentHashType", "NotificationConfig",
+		optional: []string{
+			"DocumentVersion", "InstanceIds", "Targets", "Parameters", "Comment", "DocumentHash", "DocumentHashType", "NotificationConfig",
 			"OutputS3BucketName", "OutputS3KeyPrefix", "OutputS3Region", "CloudWatchOutputConfig", "TimeoutSeconds", "ServiceRoleArn", "MaxConcurrency",
-			"MaxErrors", "AlarmConfiguration"},
+			"MaxErrors", "AlarmConfiguration",
+		},
 		outputs: []string{"CommandId", "Status", "ResponseCode", "Output"},
 		check:   checkRunCommand,
 	},

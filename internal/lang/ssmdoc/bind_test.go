@@ -102,8 +102,10 @@ func TestBindUnknownParameter(t *testing.T) {
 // A refused value never shows up in the message: it may be a secret.
 func TestBindKeepsValuesOutOfMessages(t *testing.T) {
 	t.Parallel()
-	for _, p := range []string{"type: Integer", "type: Boolean", "type: StringMap", "type: MapList", "type: String, allowedValues: [a]",
-		"type: String, allowedPattern: '^a$'", "type: String, maxChars: 1"} {
+	for _, p := range []string{
+		"type: Integer", "type: Boolean", "type: StringMap", "type: MapList", "type: String, allowedValues: [a]",
+		"type: String, allowedPattern: '^a$'", "type: String, maxChars: 1",
+	} {
 		_, err := BindParameters(bindDoc(t, p), map[string][]string{"P": {"canary"}})
 		if err == nil || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s: %v", p, err)

@@ -8,7 +8,6 @@ import (
 // plugin is what a Command document may say to one plugin of the agent.
 type plugin struct {
 	required []string
-	first    string // schema version that has it first, "" as any
 }
 
 // plugins are those of amazon-ssm-agent 3.3 (agent/appconfig/constants_*.go

@@ -135,13 +135,16 @@ func (p *Parameter) checkDefault(at place) error {
 	}
 	at = at.key("default")
 	base, _ := BaseType(p.Type)
-	for _, name := range References(p.Default.Any()) {
+	refs := References(p.Default.Any())
+	for _, name := range refs {
 		if !strings.HasPrefix(name, "ssm:") {
 			return at.errorf(p.Default.Line, "a default may refer to a Parameter Store parameter ({{ssm:name}}) only, not to %q", name)
 		}
-		if base != TypeString && base != TypeStringList {
-			return at.errorf(p.Default.Line, "a %s default may not refer to a Parameter Store parameter", p.Type)
-		}
+	}
+	if len(refs) > 0 && base != TypeString && base != TypeStringList {
+		return at.errorf(p.Default.Line, "a %s default may not refer to a Parameter Store parameter", p.Type)
+	}
+	if len(refs) > 0 {
 		return nil
 	}
 	v := p.fromDefault()

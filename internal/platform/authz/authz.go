@@ -26,15 +26,22 @@ type Authorizer struct {
 // New makes an authorizer.
 func New(tags TagLookup) *Authorizer { return &Authorizer{Tags: tags} }
 
-type authorizerKey struct{}
+type callKey struct{}
 
 // Authorize decides whether the caller of ctx may run an operation with this
-// input; service is the signing name. A no is an AccessDenied fault.
-func (a *Authorizer) Authorize(ctx context.Context, service, operation string, input any) error {
-	d := a.decision(ctx, service, operation, input)
+// input; service is the signing name. A no is an AccessDenied fault. The context
+// returned carries what Require needs: the method runs with it.
+func (a *Authorizer) Authorize(ctx context.Context, service, operation string, input any) (context.Context, error) {
+	row, _ := Lookup(service, operation)
+	d := &decision{a: a, ctx: ctx, row: row, service: service, caller: identity.From(ctx), scope: db.ScopeOf(ctx), input: input}
+	return context.WithValue(ctx, callKey{}, d), d.whole()
+}
+
+// whole decides on the call.
+func (d *decision) whole() error {
 	switch {
 	case d.row == nil:
-		return d.denied(service+":"+operation, "*", unknown)
+		return d.denied(d.service+":*", "*", unknown)
 	case d.caller.ARN == "":
 		return d.denied(d.row.Action, "*", unknown)
 	case d.caller.Kind == identity.Node:
@@ -43,19 +50,6 @@ func (a *Authorizer) Authorize(ctx context.Context, service, operation string, i
 		return nil
 	}
 	return d.all()
-}
-
-func (a *Authorizer) decision(ctx context.Context, service, operation string, input any) *decision {
-	row, _ := Lookup(service, operation)
-	return &decision{a: a, ctx: ctx, row: row, service: service, caller: identity.From(ctx), scope: db.ScopeOf(ctx), input: input}
-}
-
-type callKey struct{}
-
-// With gives the context what Require needs: the authorizer and the call. The
-// wire's Around hook passes it on to the method.
-func (a *Authorizer) With(ctx context.Context, service, operation string, input any) context.Context {
-	return context.WithValue(ctx, callKey{}, a.decision(ctx, service, operation, input))
 }
 
 // Require decides on resources found in the course of an operation: each must

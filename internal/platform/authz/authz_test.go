@@ -47,6 +47,12 @@ func as(policies ...*iampolicy.Policy) context.Context {
 	return identity.With(db.WithScope(context.Background(), scope), c)
 }
 
+// ask is Authorize without the context.
+func ask(ctx context.Context, a *authz.Authorizer, service, operation string, in any) error {
+	_, err := a.Authorize(ctx, service, operation, in)
+	return err
+}
+
 func code(err error) string {
 	if err == nil {
 		return "allow"
@@ -92,13 +98,13 @@ func TestResources(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			if got := code(a.Authorize(as(allowing(t, c.action, c.allowed...)), c.service, c.operation, c.input)); got != "allow" {
+			if got := code(ask(as(allowing(t, c.action, c.allowed...)), a, c.service, c.operation, c.input)); got != "allow" {
 				t.Errorf("all resources: %s", got)
 			}
 			for i := range c.allowed {
 				some := append(slices.Clone(c.allowed[:i]), c.allowed[i+1:]...)
 				p := allowing(t, c.action, append(some, "arn:aws:x:::other")...)
-				if got := code(a.Authorize(as(p), c.service, c.operation, c.input)); got != "deny" {
+				if got := code(ask(as(p), a, c.service, c.operation, c.input)); got != "deny" {
 					t.Errorf("without %s: %s", c.allowed[i], got)
 				}
 			}
@@ -116,11 +122,11 @@ func TestAlternatives(t *testing.T) {
 	for want, ctx := range map[string]context.Context{
 		"allow": as(allow("arn:aws:ssm:*:*:automation-definition/D:2")), "deny": as(allow("arn:aws:ssm:*:*:automation-definition/D:*"), deny),
 	} {
-		if got := code(a.Authorize(ctx, "ssm", "StartAutomationExecution", in)); got != want {
+		if got := code(ask(ctx, a, "ssm", "StartAutomationExecution", in)); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
-	if got := code(a.Authorize(as(allow("arn:aws:ssm:*:*:automation-definition/D:1")), "ssm", "StartAutomationExecution", in)); got != "deny" {
+	if got := code(ask(as(allow("arn:aws:ssm:*:*:automation-definition/D:1")), a, "ssm", "StartAutomationExecution", in)); got != "deny" {
 		t.Errorf("other version: %s", got)
 	}
 }
@@ -156,7 +162,7 @@ func TestKeys(t *testing.T) {
 	a := authz.New(lookup)
 	for _, c := range cases {
 		p := parse(t, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ssm:*","Resource":"*","Condition":{`+c.condition+`}}]}`)
-		if got := code(a.Authorize(as(p), "ssm", c.operation, c.input)); got != c.want {
+		if got := code(ask(as(p), a, "ssm", c.operation, c.input)); got != c.want {
 			t.Errorf("%s with %s: %s, want %s", c.operation, c.condition, got, c.want)
 		}
 	}
@@ -166,27 +172,27 @@ func TestDenials(t *testing.T) {
 	t.Parallel()
 	a := authz.New(nil)
 	get := &ssm.GetParameterInput{Name: new("a")}
-	err := a.Authorize(as(), "ssm", "GetParameter", get)
+	err := ask(as(), a, "ssm", "GetParameter", get)
 	want := "User: arn:aws:iam::123456789012:user/alice is not authorized to perform: ssm:GetParameter on resource: arn:aws:ssm:eu-west-1:123456789012:parameter/a because no identity-based policy allows the ssm:GetParameter action"
 	if f, ok := errors.AsType[*fault.Fault](err); !ok || f.Message != want || f.Code != "AccessDeniedException" || f.Status != 400 {
 		t.Errorf("got %v", err)
 	}
 	all := allowing(t, "*", "*")
 	deny := parse(t, `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}`)
-	if err := a.Authorize(as(all, deny), "ssm-incidents", "ListResponsePlans", nil); err == nil || !strings.HasSuffix(err.Error(), "with an explicit deny in an identity-based policy") || err.(*fault.Fault).Status != 403 {
+	if err := ask(as(all, deny), a, "ssm-incidents", "ListResponsePlans", nil); err == nil || !strings.HasSuffix(err.Error(), "with an explicit deny in an identity-based policy") || err.(*fault.Fault).Status != 403 {
 		t.Errorf("got %v", err)
 	}
 	for name, ctx := range map[string]context.Context{"nobody": db.WithScope(t.Context(), scope), "no set": identity.With(t.Context(), identity.Caller{ARN: "arn:aws:iam::1:user/x", Kind: identity.User})} {
-		if got := code(a.Authorize(ctx, "ssm", "GetParameter", get)); got != "deny" {
+		if got := code(ask(ctx, a, "ssm", "GetParameter", get)); got != "deny" {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
-	if got := code(a.Authorize(as(all), "ssm", "NoSuchOperation", nil)); got != "deny" {
+	if got := code(ask(as(all), a, "ssm", "NoSuchOperation", nil)); got != "deny" {
 		t.Errorf("no row: %s", got)
 	}
 	broken := authz.New(func(context.Context, string) (map[string]string, error) { return nil, errors.New("store") })
 	tagged := parse(t, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:ResourceTag/a":"b"}}}]}`)
-	if got := code(broken.Authorize(as(tagged), "ssm", "GetParameter", get)); got == "allow" || got == "deny" {
+	if got := code(ask(as(tagged), broken, "ssm", "GetParameter", get)); got == "allow" || got == "deny" {
 		t.Errorf("failed lookup: %s", got)
 	}
 }
@@ -198,7 +204,7 @@ func TestRequire(t *testing.T) {
 	if got := code(authz.Require(ctx, "ssm:SendCommand", authz.ARN(scope, "node", "mi-1"))); got != "deny" {
 		t.Errorf("outside a call: %s", got)
 	}
-	ctx = a.With(ctx, "ssm", "SendCommand", &ssm.SendCommandInput{DocumentName: new("D")})
+	ctx, _ = a.Authorize(ctx, "ssm", "SendCommand", &ssm.SendCommandInput{DocumentName: new("D")})
 	for id, want := range map[string]string{"mi-1": "allow", "mi-2": "deny"} {
 		if got := code(authz.Require(ctx, "ssm:SendCommand", authz.ARN(scope, "node", id))); got != want {
 			t.Errorf("%s: %s, want %s", id, got, want)
@@ -230,7 +236,7 @@ func TestNodeActsForItselfOnly(t *testing.T) {
 	}
 	a := authz.New(nil)
 	for _, c := range cases {
-		if got := code(a.Authorize(ctx, c.service, c.operation, c.input)); got != c.want {
+		if got := code(ask(ctx, a, c.service, c.operation, c.input)); got != c.want {
 			t.Errorf("%s %+v: %s, want %s", c.operation, c.input, got, c.want)
 		}
 	}
@@ -249,19 +255,19 @@ func TestMatrix(t *testing.T) {
 			b.WriteString(m.SigningName + ":" + op.Name)
 			in := op.NewInput()
 			fill(in)
-			ask := func(p ...*iampolicy.Policy) {
-				b.WriteString("\t" + code(a.Authorize(as(p...), m.SigningName, op.Name, in)))
+			column := func(p ...*iampolicy.Policy) {
+				b.WriteString("\t" + code(ask(as(p...), a, m.SigningName, op.Name, in)))
 			}
-			ask()
+			column()
 			for _, tier := range tiers {
 				p, ok := authz.Managed(authz.ManagedPrefix + tier)
 				if !ok {
 					t.Fatal(tier)
 				}
-				ask(p)
+				column(p)
 			}
 			b.WriteString("\n")
-			if got := code(a.Authorize(db.WithScope(t.Context(), scope), m.SigningName, op.Name, in)); got != "deny" {
+			if got := code(ask(db.WithScope(t.Context(), scope), a, m.SigningName, op.Name, in)); got != "deny" {
 				t.Errorf("%s: nobody: %s", op.Name, got)
 			}
 		}
@@ -323,7 +329,7 @@ func TestTierClasses(t *testing.T) {
 	}
 	for _, c := range cases {
 		p, _ := authz.Managed(authz.ManagedPrefix + "Watchbill" + c.tier)
-		if got := code(a.Authorize(as(p), "ssm", c.operation, c.input)); got != c.want {
+		if got := code(ask(as(p), a, "ssm", c.operation, c.input)); got != c.want {
 			t.Errorf("%s %s %+v: %s, want %s", c.tier, c.operation, c.input, got, c.want)
 		}
 	}
@@ -338,7 +344,7 @@ func BenchmarkAuthorize(b *testing.B) {
 		b.Run(tier, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := a.Authorize(ctx, "ssm", "GetParameter", in); err != nil {
+				if _, err := a.Authorize(ctx, "ssm", "GetParameter", in); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -52,6 +52,9 @@ type Mailbox struct {
 	DB *db.DB
 }
 
+// New makes the mailboxes of a store.
+func New(d *db.DB) *Mailbox { return &Mailbox{DB: d} }
+
 // Put adds a message for its node and wakes the node's reader after the commit.
 // A message with an id that the node has already is left as it is.
 func (m *Mailbox) Put(tx *db.Tx, msg Message) error {

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	adminID     = "AKIABENCHBENCHBENCH0"
+	adminSecret = "bench-secret-bench-secret-bench-secret-0"
+	region      = "us-east-1"
+)
+
+// hubProcess is a hub under measurement.
+type hubProcess struct {
+	cmd  *exec.Cmd
+	http string // host:port of the plain listener
+	took time.Duration
+}
+
+func startHub(ctx context.Context, dir string) (*hubProcess, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	h := &hubProcess{http: port}
+	h.cmd = exec.CommandContext(ctx, *binary, "server", "--data", filepath.Join(dir, "hub"), "--listen", "127.0.0.1:0",
+		"--dev-http", port, "--admin-key", adminID+":"+adminSecret, "--log-level", "error")
+	h.cmd.Stderr = os.Stderr
+	out, err := h.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	if err := h.cmd.Start(); err != nil {
+		return nil, err
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil || !strings.HasPrefix(line, "ready ") {
+		return nil, fmt.Errorf("the hub did not start: %q, %w", line, err)
+	}
+	h.took = time.Since(began)
+	return h, nil
+}
+
+func (h *hubProcess) stop() {
+	_ = h.cmd.Process.Signal(syscall.SIGTERM)
+	_ = h.cmd.Wait()
+}
+
+// rss is the resident memory in MiB.
+func (h *hubProcess) rss() (float64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", h.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kb, err := strconv.Atoi(strings.Fields(rest)[0])
+			return float64(kb) / 1024, err
+		}
+	}
+	return 0, fmt.Errorf("no VmRSS")
+}
+
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String(), nil
+}
+
+// benchStart measures a start on a store that exists, and memory at rest.
+func benchStart(ctx context.Context, dir string) ([]result, error) {
+	h, err := startHub(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	h.stop()
+	var took []time.Duration
+	var rss float64
+	for range 5 {
+		if h, err = startHub(ctx, dir); err != nil {
+			return nil, err
+		}
+		took = append(took, h.took)
+		<-time.After(2 * time.Second)
+		if rss, err = h.rss(); err != nil {
+			return nil, err
+		}
+		h.stop()
+	}
+	worst := took[0]
+	for _, t := range took {
+		worst = max(worst, t)
+	}
+	return []result{
+		{"start to ready, existing store, worst of 5", worst.Round(time.Millisecond).String(), "limit 500 ms", ratio(500, ms(worst)), "under 500 ms", ms(worst) < 500},
+		{"resident memory at rest", fmt.Sprintf("%.0f MiB", rss), "limit 80 MB", ratio(80/1.048576, rss), "under 80 MB", rss < 80/1.048576},
+	}, nil
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func ratio(a, b float64) string { return fmt.Sprintf("%.1fx", a/b) }

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"testing/fstest"
+	"time"
+
+	"github.com/watchbill/watchbill/internal/platform/db"
+	"github.com/watchbill/watchbill/internal/platform/task"
+)
+
+const workKind = "bench.work"
+
+var workSchema = db.Migrations{Name: "bench", FS: fstest.MapFS{"migrate/0001_bench.sql": {Data: []byte(
+	"create table bench_work(\n\tkey {text} not null,\n\tpid bigint not null);\n")}}}
+
+// work is one of the processes: it runs tasks, leaving a row for each, until none is
+// left.
+func work(url string) {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	d, e, err := openStore(ctx, url)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "worker:", err)
+		os.Exit(1)
+	}
+	e.Handle(workKind, func(ctx context.Context, r *task.Run) error {
+		return d.Update(ctx, func(tx *db.Tx) error {
+			if _, err := tx.Exec("insert into bench_work(key, pid) values($1, $2)", r.Key, os.Getpid()); err != nil {
+				return err
+			}
+			return r.Done(tx)
+		})
+	})
+	go func() {
+		for {
+			<-time.After(20 * time.Millisecond)
+			var left int
+			err := d.View(ctx, func(tx *db.Tx) error {
+				return tx.QueryRow("select count(*) from task_task where kind = $1", workKind).Scan(&left)
+			})
+			if err == nil && left == 0 {
+				stop()
+				return
+			}
+		}
+	}()
+	if err := e.Start(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "worker:", err)
+		os.Exit(1)
+	}
+	_ = d.Close()
+}
+
+func clearWork(ctx context.Context, d *db.DB) error {
+	return d.Update(ctx, func(tx *db.Tx) error {
+		if _, err := tx.Exec("delete from bench_work"); err != nil {
+			return err
+		}
+		_, err := tx.Exec("delete from task_task where kind = $1", workKind)
+		return err
+	})
+}
+
+// countWork says how many tasks left a row, how many more than one, and the share of
+// each process.
+func countWork(ctx context.Context, d *db.DB) (ran, twice int, by []string, err error) {
+	err = d.View(ctx, func(tx *db.Tx) error {
+		if err := tx.QueryRow("select count(distinct key) from bench_work").Scan(&ran); err != nil {
+			return err
+		}
+		if err := tx.QueryRow("select count(*) from (select key from bench_work group by key having count(*) > 1) as t").Scan(&twice); err != nil {
+			return err
+		}
+		by, err = db.Rows(tx, "select count(*) from bench_work group by pid", nil, func(r *sql.Rows) (s string, err error) {
+			err = r.Scan(&s)
+			return s, err
+		})
+		return err
+	})
+	return ran, twice, by, err
+}
