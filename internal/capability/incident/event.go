@@ -33,7 +33,6 @@ const (
 	typeApproved        = "SSM Automation Approval for Incident"
 	typeRejected        = "SSM Automation Rejection for Incident"
 	typeRunbookEnd      = "SSM Automation Execution End for Incident"
-	typeAlarmRepeated   = "SSM Incident Alarm Repeat"
 	typeAlarmCleared    = "SSM Incident Alarm Clear"
 	typeCustom          = "Custom Event"
 	typeNote            = "Note"

@@ -77,7 +77,6 @@ type detail struct {
 	StepStatus      string      `json:"stepStatus"`
 	Approver        string      `json:"approver"`
 	Alarm           string      `json:"alarm"`
-	Count           int         `json:"count"`
 }
 
 // line is an event as a sentence; "" for one that is not worth a line.
@@ -119,12 +118,6 @@ var lines = map[string]func(detail) string{
 	typeEngageFailed: func(d detail) string { return after("Could not engage "+d.ContactARN, d.Message) },
 	typeStageSkipped: func(d detail) string {
 		return fmt.Sprintf("Stage %d of %s reaches nobody: skipped", d.Stage, d.Contact)
-	},
-	typeAlarmRepeated: func(d detail) string {
-		if d.Count == 1 {
-			return "Alarm repeated: " + d.Alarm
-		}
-		return fmt.Sprintf("Alarm repeated %d times: %s", d.Count, d.Alarm)
 	},
 	typeRunbookStart:   func(d detail) string { return "Runbook " + d.Document + " started" },
 	typeRunbookStep:    func(d detail) string { return after("Runbook step "+d.Step+": "+d.StepStatus, d.Message) },
