@@ -13,6 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/capability/command"
 	"github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/platform/db"
+	"github.com/watchbill/watchbill/internal/platform/mailbox"
 	"github.com/watchbill/watchbill/internal/wire/mgs"
 )
 
@@ -191,15 +192,25 @@ func (c *channel) deliver(ctx context.Context) (time.Time, error) {
 		return time.Time{}, err
 	}
 	for _, msg := range messages {
-		err := c.send(mgs.New(msg.Kind, msg.Payload))
-		if errors.Is(err, mgs.ErrFrame) { // it will never fit
-			err = c.gateway.Commands.Acked(ctx, c.node, mgs.AgentJobAck{JobID: msg.ID, StatusCode: mgs.AckInvalid})
-		}
-		if err != nil {
+		if err := c.deliverOne(ctx, msg); err != nil {
 			return next, err
 		}
 	}
 	return next, nil
+}
+
+// deliverOne sends a message. The job of a command is made only here.
+func (c *channel) deliverOne(ctx context.Context, msg mailbox.Message) (err error) {
+	if len(msg.Payload) == 0 {
+		if msg.Payload, err = c.gateway.Commands.Job(ctx, c.node, msg.ID); err != nil || msg.Payload == nil {
+			return err
+		}
+	}
+	err = c.send(mgs.New(msg.Kind, msg.Payload))
+	if errors.Is(err, mgs.ErrFrame) { // it will never fit
+		err = c.gateway.Commands.Acked(ctx, c.node, mgs.AgentJobAck{JobID: msg.ID, StatusCode: mgs.AckInvalid})
+	}
+	return err
 }
 
 // bye tells the node why the hub closes the channel.

@@ -54,9 +54,12 @@ func (g *Gateway) Handler() http.Handler {
 	return mux
 }
 
-// Run keeps the presence of connected nodes up to date until ctx ends; then it
-// closes all channels, whose nodes come back when a hub is there again.
+// Run starts the watch over presence and keeps that of connected nodes up to
+// date until ctx ends; then it closes all channels, whose nodes come back when a hub is there again.
 func (g *Gateway) Run(ctx context.Context) error {
+	if err := g.Nodes.Start(ctx); err != nil {
+		return err
+	}
 	t := time.NewTicker(node.PingEvery)
 	defer t.Stop()
 	for {

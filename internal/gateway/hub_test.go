@@ -80,7 +80,7 @@ func newHubOn(t *testing.T, d *db.DB, sealKey string) *hub {
 	}
 	h := &hub{t: t, ctx: db.WithScope(t.Context(), scope), facts: make(chan journal.Row, 1000)}
 	h.nodes = node.New(node.Service{DB: d, Tasks: e, Journal: j, Mailbox: m, Mint: mint(who)})
-	h.commands = command.New(command.Service{DB: d, Tasks: e, Journal: j, Mailbox: m, Nodes: h.nodes, Documents: findDocument})
+	h.commands = command.New(command.Service{DB: d, Tasks: e, Journal: j, Mailbox: m, Nodes: h.nodes, Documents: findDocument, Sealer: sealer})
 	h.gateway = New(Config{Nodes: h.nodes, Commands: h.commands, Mailbox: m, Authenticate: who.Authenticate, Logger: quiet})
 	j.Subscribe(journal.Subscription{
 		Name:   "test",

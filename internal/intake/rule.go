@@ -3,6 +3,7 @@ package intake
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"regexp"
 	"strings"
 )
@@ -87,11 +88,21 @@ func (m *matcher) matches(v string) bool {
 // dedupe is the key under which alarms become one incident or OpsItem.
 func (i *integration) dedupe(a action, key string, labels map[string]string) string {
 	if len(a.groupBy) == 0 {
-		return "alarm/" + i.name + "/" + key
+		return short("alarm/" + i.name + "/" + key)
 	}
 	parts := []string{"alarms", i.name}
 	for _, l := range a.groupBy {
 		parts = append(parts, l+"="+labels[l])
 	}
-	return strings.Join(parts, "/")
+	return short(strings.Join(parts, "/"))
+}
+
+// short is s, or its hash where it is longer than an index takes.
+func short(s string) string {
+	const longest = 500
+	if len(s) <= longest {
+		return s
+	}
+	hash := sha256.Sum256([]byte(s))
+	return "sha256:" + hex.EncodeToString(hash[:])
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
-	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/db/dbtest"
 	"github.com/watchbill/watchbill/internal/wire/fault"
 )
@@ -249,45 +248,6 @@ func (tc *story) check(t *testing.T, w *world, e *ssm.AutomationExecution) {
 			t.Errorf("command %s was left %s", id, c.status)
 		}
 	}
-}
-
-// A call whose answer was lost for longer than the front door remembers is not
-// repeated: the step waits as Unknown, and goes on when a person says so.
-func TestUnknownOutcome(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		var w *world
-		d := dbtest.SQLite(t, schema...)
-		d.BeforeCommit(func(tx *db.Tx) error {
-			if w == nil {
-				return nil
-			}
-			return w.count(tx)
-		})
-		w = newWorld(t, d, map[string]string{"Book": head + `
-  - {name: a, action: "aws:executeAwsApi", inputs: {Service: ssm, Api: CreateOpsItem, Title: t, Description: d, Source: s}}`})
-		id := w.start(&ssm.StartAutomationExecutionInput{DocumentName: new("Book")})
-		w.far.after = func() { w.crashAt = w.commits + 1 } // it dies with the answer in hand
-		w.settle()
-		if !w.died() || w.far.opsItems != 1 {
-			t.Fatalf("died %t, %d OpsItems", w.died(), w.far.opsItems)
-		}
-		w.far.after = nil
-		<-time.After(time.Hour)
-		w.restart()
-		w.settle()
-		e := w.get(id)
-		s := e.StepExecutions[0]
-		if e.AutomationExecutionStatus != ssm.AutomationExecutionStatusWaiting || s.FailureDetails == nil || *s.FailureDetails.FailureType != "Unknown" || w.far.opsItems != 1 {
-			t.Fatalf("%s: %+v, %d OpsItems", e.AutomationExecutionStatus, s.FailureDetails, w.far.opsItems)
-		}
-		if err := w.signal("ada", id, ssm.SignalTypeResume, nil); err != nil {
-			t.Fatal(err)
-		}
-		w.settle()
-		if e := w.get(id); e.AutomationExecutionStatus != ssm.AutomationExecutionStatusSuccess || w.far.opsItems != 2 {
-			t.Errorf("%s, %d OpsItems", e.AutomationExecutionStatus, w.far.opsItems)
-		}
-	})
 }
 
 // A front door that is out of order for a while delays a step; one that stays so

@@ -28,6 +28,8 @@ func (s *Service) Operations() []wire.Binding {
 		ssm.BindDescribeAutomationExecutions(s.DescribeAutomationExecutions),
 		ssm.BindDescribeAutomationStepExecutions(s.DescribeAutomationStepExecutions),
 		ssm.BindSendAutomationSignal(s.SendAutomationSignal),
+		ssm.BindStartExecutionPreview(s.StartExecutionPreview),
+		ssm.BindGetExecutionPreview(s.GetExecutionPreview),
 	}
 }
 

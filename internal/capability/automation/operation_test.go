@@ -432,3 +432,25 @@ func (w *world) describeSteps(id string) {
 		w.t.Errorf("steps (-want +got):\n%s", diff)
 	}
 }
+
+func TestPreview(t *testing.T) {
+	dbtest.Each(t, schema, func(t *testing.T, d *db.DB) {
+		w := newWorld(t, d, map[string]string{"Restart": restartRunbook})
+		_, err := w.svc.StartExecutionPreview(as("ada"), &ssm.StartExecutionPreviewInput{DocumentName: new("None")})
+		want(t, code(err), "AutomationDefinitionNotFoundException")
+		out, err := w.svc.StartExecutionPreview(as("ada"), &ssm.StartExecutionPreviewInput{DocumentName: new("Restart")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := w.svc.GetExecutionPreview(as("ada"), &ssm.GetExecutionPreviewInput{ExecutionPreviewId: out.ExecutionPreviewId})
+		if err != nil {
+			t.Fatal(err)
+		}
+		counts := map[ssm.ImpactType]int32{ssm.ImpactTypeMutating: 1, ssm.ImpactTypeNonMutating: 3, ssm.ImpactTypeUndetermined: 2}
+		if diff := cmp.Diff(counts, got.ExecutionPreview.Automation.StepPreviews); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		_, err = w.svc.GetExecutionPreview(as("ada"), &ssm.GetExecutionPreviewInput{ExecutionPreviewId: new("00000000-0000-0000-0000-000000000000")})
+		want(t, code(err), "ResourceNotFoundException")
+	})
+}

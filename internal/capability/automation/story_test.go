@@ -1,6 +1,8 @@
 package automation_test
 
 import (
+	"context"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -210,4 +212,35 @@ func TestDiesBeforeEachCommit(t *testing.T) {
 			return
 		}
 	}
+}
+
+// Each task of the story runs in a process of its own.
+func TestRestartsAtEachStep(t *testing.T) {
+	dbtest.Each(t, schema, func(t *testing.T, d *db.DB) {
+		ctx, stop := context.WithCancel(t.Context())
+		d.BeforeCommit(func(*db.Tx) error { stop(); return nil })
+		w := newWorld(t, d, map[string]string{"Restart": strings.Replace(restartRunbook, "PT30S", "PT0S", 1)})
+		w.far.params["/demo/service"] = "shop"
+		id, processes := w.start(restartInput()), 0
+		for range 100 {
+			before := w.facts() + w.far.seen()
+			ctx, stop = context.WithCancel(t.Context())
+			if err := errors.Join(w.tasks.RunDue(ctx), w.journal.Dispatch(t.Context())); err != nil && !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+			w.restart()
+			processes++
+			if w.get(id).ExecutionEndTime != nil {
+				break
+			}
+			if w.facts()+w.far.seen() == before {
+				w.act(id)
+			}
+		}
+		stop()
+		checkRestartStory(t, w, w.get(id))
+		if processes < 12 {
+			t.Errorf("only %d processes", processes)
+		}
+	})
 }

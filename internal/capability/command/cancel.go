@@ -80,8 +80,11 @@ func (s *Service) cancelOne(tx *db.Tx, c *command, i *invocation) error {
 	if err != nil {
 		return err
 	}
-	job := mgs.AgentJob{Content: string(content), JobID: cancelJobID(i), Topic: mgs.TopicCancelCommand, SchemaVersion: 1}
-	return s.put(tx, i.NodeID, job, c.Ends)
+	job, err := json.Marshal(mgs.AgentJob{Content: string(content), JobID: cancelJobID(i), Topic: mgs.TopicCancelCommand, SchemaVersion: 1})
+	if err != nil {
+		return err
+	}
+	return s.put(tx, i.NodeID, cancelJobID(i), job, c.Ends)
 }
 
 func errCommand(id string) error {

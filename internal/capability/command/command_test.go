@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +26,7 @@ import (
 	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/platform/journal/journaltest"
 	"github.com/watchbill/watchbill/internal/platform/mailbox"
+	"github.com/watchbill/watchbill/internal/platform/seal"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
 	"github.com/watchbill/watchbill/internal/platform/task"
 	"github.com/watchbill/watchbill/internal/platform/task/tasktest"
@@ -66,7 +68,11 @@ type fixture struct {
 func newFixture(t *testing.T, d *db.DB) fixture {
 	j, e, m := journaltest.New(t, d), tasktest.New(t, d), &mailbox.Mailbox{DB: d}
 	nodes := node.New(node.Service{DB: d, Tasks: e, Journal: j, Mailbox: m})
-	s := command.New(command.Service{DB: d, Tasks: e, Journal: j, Mailbox: m, Nodes: nodes, Documents: findDocument})
+	sealer, err := seal.OpenFile(filepath.Join(t.TempDir(), "seal.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := command.New(command.Service{DB: d, Tasks: e, Journal: j, Mailbox: m, Nodes: nodes, Documents: findDocument, Sealer: sealer})
 	return fixture{s, t, db.WithScope(t.Context(), scope)}
 }
 
@@ -140,6 +146,10 @@ func (x fixture) take(nodeID string) (jobs []mgs.AgentJob) {
 	list, _, err := x.Mailbox.Take(x.ctx, nodeID, 0)
 	x.must(err)
 	for _, m := range list {
+		if len(m.Payload) == 0 {
+			m.Payload, err = x.Job(x.ctx, nodeID, m.ID)
+			x.must(err)
+		}
 		var job mgs.AgentJob
 		x.must(mgs.Decode(m.Payload, &job))
 		jobs = append(jobs, job)
@@ -615,6 +625,36 @@ func TestSelectedNodesAreAuthorizedEach(t *testing.T) {
 		_, err := x.SendCommand(x.ctx, &ssm.SendCommandInput{DocumentName: new("Run"), Targets: []ssm.Target{{Key: new("InstanceIds"), Values: ids}}})
 		if err == nil {
 			t.Error("sent without knowing whether it is allowed")
+		}
+	})
+}
+
+func TestParametersAreSealed(t *testing.T) {
+	each(t, func(t *testing.T, x fixture) {
+		n := x.nodes(1)[0]
+		const canary = "canary-7f3a"
+		c := *x.send(&ssm.SendCommandInput{DocumentName: new("Run"), InstanceIds: []string{n}, Parameters: map[string][]string{"commands": {canary}}}).CommandId
+		x.must(x.DB.View(x.ctx, func(tx *db.Tx) error {
+			var parameters, job, payload []byte
+			var spec string
+			if err := tx.QueryRow("select parameters, job, spec from command_command").Scan(&parameters, &job, &spec); err != nil {
+				return err
+			}
+			err := tx.QueryRow("select payload from mailbox_message").Scan(&payload)
+			if strings.Contains(string(parameters)+string(job)+spec+string(payload), canary) {
+				t.Error("a parameter is stored as it is")
+			}
+			return err
+		}))
+		if got := x.command(c); got.Parameters["commands"][0] != canary {
+			t.Errorf("ListCommands shows %v", got.Parameters)
+		}
+		if jobs := x.take(n); !strings.Contains(jobs[0].Content, canary) {
+			t.Error("the node does not get the parameter")
+		}
+		x.reply(n, c, "Success", nil)
+		if b, err := x.Job(x.ctx, n, mgs.JobID(c, n)); err != nil || b != nil {
+			t.Errorf("the job of a finished command: %s, %v", b, err)
 		}
 	})
 }

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -160,21 +159,18 @@ func (s *Service) turn(tx *db.Tx, c *command) error {
 }
 
 // dispatch puts the job into the node's mailbox. The job's id is made from
-// command and node, so no second one can be there.
+// command and node, so no second one can be there. The message is empty: Job
+// makes its payload when it is sent.
 func (s *Service) dispatch(tx *db.Tx, c *command, i *invocation) error {
 	i.Dispatched = true
 	if err := saveInvocation(tx, i); err != nil {
 		return err
 	}
-	return s.put(tx, i.NodeID, mgs.AgentJob{Content: string(c.Job), JobID: mgs.JobID(c.ID, i.NodeID), Topic: mgs.TopicSendCommand, SchemaVersion: 1}, c.Expires)
+	return s.put(tx, i.NodeID, mgs.JobID(c.ID, i.NodeID), []byte{}, c.Expires)
 }
 
-func (s *Service) put(tx *db.Tx, nodeID string, job mgs.AgentJob, deadline time.Time) error {
-	payload, err := json.Marshal(job)
-	if err != nil {
-		return err
-	}
-	return s.Mailbox.Put(tx, mailbox.Message{Node: nodeID, ID: job.JobID, Kind: mgs.TypeAgentJob, Payload: payload, Deadline: deadline})
+func (s *Service) put(tx *db.Tx, nodeID, jobID string, payload []byte, deadline time.Time) error {
+	return s.Mailbox.Put(tx, mailbox.Message{Node: nodeID, ID: jobID, Kind: mgs.TypeAgentJob, Payload: payload, Deadline: deadline})
 }
 
 // cancelJobID is the id of the job that cancels an invocation.

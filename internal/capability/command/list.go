@@ -75,7 +75,11 @@ func (s *Service) ListCommands(ctx context.Context, in *ssm.ListCommandsInput) (
 			return errCommand(*in.CommandId)
 		}
 		for i := range list {
-			out.Commands = append(out.Commands, *list[i].project())
+			c, err := s.project(ctx, &list[i])
+			if err != nil {
+				return err
+			}
+			out.Commands = append(out.Commands, *c)
 		}
 		return nil
 	})

@@ -2,9 +2,7 @@ package command
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,6 +31,7 @@ const (
 	defaultConcurrency = "50"
 	defaultErrors      = "0"
 	maxTargets         = 10_000
+	maxRelated         = 50 // nodes named in the fact of a sending
 )
 
 // SendCommand starts a document on nodes. A call with the invocation id of an
@@ -41,7 +40,34 @@ func (s *Service) SendCommand(ctx context.Context, in *ssm.SendCommandInput) (*s
 	if err := checkTargets(in); err != nil {
 		return nil, err
 	}
-	hash, err := requestHash(in)
+	id, err := commandID(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.find(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if c == nil {
+		if c, err = s.create(ctx, id, in); err != nil {
+			return nil, err
+		}
+	}
+	out, err := s.project(ctx, c)
+	return &ssm.SendCommandOutput{Command: out}, err
+}
+
+func (s *Service) find(ctx context.Context, id string) (c *command, err error) {
+	err = s.DB.View(ctx, func(tx *db.Tx) error {
+		c, err = findCommand(tx, id, false)
+		return err
+	})
+	return c, err
+}
+
+// create prepares a command outside the transaction that makes it.
+func (s *Service) create(ctx context.Context, id string, in *ssm.SendCommandInput) (*command, error) {
+	p, err := s.plan(ctx, id, in)
 	if err != nil {
 		return nil, err
 	}
@@ -51,48 +77,33 @@ func (s *Service) SendCommand(ctx context.Context, in *ssm.SendCommandInput) (*s
 	}
 	var c *command
 	err = s.DB.Update(ctx, func(tx *db.Tx) error {
-		id := commandID(ctx, tx.Scope, hash)
 		if c, err = findCommand(tx, id, true); err != nil || c != nil {
-			return err
+			return err // the same call came twice at once
 		}
-		c, err = s.send(tx, id, hash, in, allowed)
+		c, err = s.send(tx, id, in, p, allowed)
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &ssm.SendCommandOutput{Command: c.project()}, nil
+	return c, err
 }
 
 // send makes a command in the caller's transaction.
-func (s *Service) send(tx *db.Tx, id, hash string, in *ssm.SendCommandInput, allowed func(string) bool) (*command, error) {
-	doc, err := s.document(tx, in)
+func (s *Service) send(tx *db.Tx, id string, in *ssm.SendCommandInput, p *plan, allowed func(string) bool) (*command, error) {
+	targets, err := s.targets(tx, in, p.doc, allowed)
 	if err != nil {
 		return nil, err
 	}
-	plan, err := makePlan(doc, in.Parameters)
-	if err != nil {
-		return nil, err
-	}
-	targets, err := s.targets(tx, in, doc, allowed)
-	if err != nil {
-		return nil, err
-	}
-	c := newCommand(id, hash, in, doc, plan, tx.Now, len(targets))
-	if c.Job, err = json.Marshal(plan.job(in, c)); err != nil {
-		return nil, err
-	}
+	c := newCommand(id, in, p, tx.Now, len(targets))
 	if err := insertCommand(tx, c); err != nil {
 		return nil, err
 	}
-	for _, t := range targets {
-		if err := insertTarget(tx, c, plan, t); err != nil {
+	related := []string{}
+	for i, t := range targets {
+		if err := insertTarget(tx, c, p, t); err != nil {
 			return nil, err
 		}
-	}
-	related := []string{}
-	for _, t := range targets[:min(len(targets), 50)] {
-		related = append(related, t.node.ID)
+		if i < maxRelated {
+			related = append(related, t.node.ID)
+		}
 	}
 	body := map[string]any{"documentName": c.DocumentName, "documentVersion": c.DocumentVersion, "targets": len(targets), "comment": str(in.Comment)}
 	if err := s.Journal.Record(tx, journal.Fact{Kind: "command.sent", Subject: c.ID, Related: related, Body: body}); err != nil {
@@ -125,26 +136,22 @@ func checkTargets(in *ssm.SendCommandInput) error {
 	return nil
 }
 
-func requestHash(in *ssm.SendCommandInput) (string, error) {
-	b, err := json.Marshal(in)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:]), nil
-}
-
 var idSpace = uuid.MustParse("5b0a4f0e-3a0c-4f5e-9c56-0d4d3c0f6a11")
 
 // commandID is a new id, or the one that belongs to the caller's invocation id
 // and input: a repeated call finds the command of the first one.
-func commandID(ctx context.Context, scope db.Scope, hash string) string {
+func commandID(ctx context.Context, in *ssm.SendCommandInput) (string, error) {
 	invocation := wire.InvocationID(ctx)
 	if invocation == "" {
-		return uuid.NewString()
+		return uuid.NewString(), nil
 	}
-	key := strings.Join([]string{scope.Account, scope.Region, journal.ActorOf(ctx), invocation, hash}, "\x00")
-	return uuid.NewSHA1(idSpace, []byte(key)).String()
+	b, err := json.Marshal(in)
+	if err != nil {
+		return "", err
+	}
+	scope := db.ScopeOf(ctx)
+	key := strings.Join([]string{scope.Account, scope.Region, journal.ActorOf(ctx), invocation, string(b)}, "\x00")
+	return uuid.NewSHA1(idSpace, []byte(key)).String(), nil
 }
 
 // document is the document to run. Errors: InvalidDocument,
@@ -170,37 +177,47 @@ func (s *Service) document(tx *db.Tx, in *ssm.SendCommandInput) (*Document, erro
 
 // plan is what a command will do, from its document and parameters.
 type plan struct {
-	content    []byte // JSON
-	parameters map[string]json.RawMessage
+	doc        *Document
+	job        []byte // content of the jobs, without parameters
+	parameters []byte // sealed
 	steps      []step
 	execution  time.Duration // the steps' time-outs together
 }
 
-func makePlan(doc *Document, given map[string][]string) (*plan, error) {
-	parsed, err := ssmdoc.Parse(doc.Content, doc.Format)
+// plan reads the document and binds the parameters. Errors: InvalidDocument,
+// InvalidDocumentVersion, InvalidParameters.
+func (s *Service) plan(ctx context.Context, id string, in *ssm.SendCommandInput) (*plan, error) {
+	p := &plan{}
+	err := s.DB.View(ctx, func(tx *db.Tx) (err error) {
+		p.doc, err = s.document(tx, in)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := ssmdoc.Parse(p.doc.Content, p.doc.Format)
 	if err != nil {
 		return nil, &ssm.InvalidDocument{Message: err.Error()}
 	}
-	values, err := ssmdoc.BindParameters(parsed, given)
+	values, err := ssmdoc.BindParameters(parsed, in.Parameters)
 	if err != nil {
 		if bad, ok := errors.AsType[*ssmdoc.ParameterError](err); ok {
 			return nil, &ssm.InvalidParameters{Message: bad.Message}
 		}
 		return nil, err
 	}
-	p := &plan{parameters: map[string]json.RawMessage{}}
-	if p.content, err = ssmdoc.Convert(doc.Content, doc.Format, ssmdoc.JSON); err != nil {
-		return nil, &ssm.InvalidDocument{Message: err.Error()}
-	}
-	for name, v := range values {
-		if p.parameters[name], err = json.Marshal(v); err != nil {
-			return nil, err
-		}
-	}
 	if err := p.addSteps(parsed, values); err != nil {
 		return nil, err
 	}
-	return p, nil
+	content, err := ssmdoc.Convert(p.doc.Content, p.doc.Format, ssmdoc.JSON)
+	if err != nil {
+		return nil, &ssm.InvalidDocument{Message: err.Error()}
+	}
+	if p.job, err = json.Marshal(jobOf(id, in, p.doc, content)); err != nil {
+		return nil, err
+	}
+	p.parameters, err = s.sealParameters(ctx, id, in.Parameters, values)
+	return p, err
 }
 
 func (p *plan) addSteps(parsed *ssmdoc.Document, values map[string]any) error {
@@ -229,9 +246,9 @@ func executionTimeout(v any) time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-func (p *plan) job(in *ssm.SendCommandInput, c *command) mgs.SendCommand {
+func jobOf(id string, in *ssm.SendCommandInput, doc *Document, content []byte) mgs.SendCommand {
 	job := mgs.SendCommand{
-		CommandID: c.ID, DocumentName: c.DocumentName, DocumentContent: p.content, Parameters: p.parameters,
+		CommandID: id, DocumentName: doc.Name, DocumentContent: content,
 		OutputS3BucketName: str(in.OutputS3BucketName), OutputS3KeyPrefix: str(in.OutputS3KeyPrefix), CloudWatchOutputEnabled: "false",
 	}
 	if cw := in.CloudWatchOutputConfig; cw != nil && cw.CloudWatchOutputEnabled != nil && *cw.CloudWatchOutputEnabled {
@@ -240,7 +257,7 @@ func (p *plan) job(in *ssm.SendCommandInput, c *command) mgs.SendCommand {
 	return job
 }
 
-func newCommand(id, hash string, in *ssm.SendCommandInput, doc *Document, p *plan, now time.Time, targets int) *command {
+func newCommand(id string, in *ssm.SendCommandInput, p *plan, now time.Time, targets int) *command {
 	timeout := int32(defaultTimeout)
 	if in.TimeoutSeconds != nil {
 		timeout = *in.TimeoutSeconds
@@ -257,14 +274,15 @@ func newCommand(id, hash string, in *ssm.SendCommandInput, doc *Document, p *pla
 		version = *in.DocumentVersion
 	}
 	c := &command{
-		ID: id, DocumentName: doc.Name, DocumentVersion: version, Requested: now, Expires: now.Add(time.Duration(timeout) * time.Second),
-		Status: pending, MaxConcurrency: limit(concurrency, targets), MaxErrors: limit(budget, targets), Targets: targets, RequestHash: hash,
+		ID: id, DocumentName: p.doc.Name, DocumentVersion: version, Requested: now, Expires: now.Add(time.Duration(timeout) * time.Second),
+		Status: pending, MaxConcurrency: limit(concurrency, targets), MaxErrors: limit(budget, targets), Targets: targets,
+		Job: p.job, Parameters: p.parameters,
 	}
 	c.Ends = c.Expires.Add(p.execution)
 	c.Spec = ssm.Command{
 		AlarmConfiguration: in.AlarmConfiguration, CloudWatchOutputConfig: in.CloudWatchOutputConfig, Comment: in.Comment, InstanceIds: in.InstanceIds,
 		MaxConcurrency: &concurrency, MaxErrors: &budget, NotificationConfig: in.NotificationConfig, OutputS3BucketName: in.OutputS3BucketName,
-		OutputS3KeyPrefix: in.OutputS3KeyPrefix, OutputS3Region: in.OutputS3Region, Parameters: in.Parameters, ServiceRole: in.ServiceRoleArn,
+		OutputS3KeyPrefix: in.OutputS3KeyPrefix, OutputS3Region: in.OutputS3Region, ServiceRole: in.ServiceRoleArn,
 		Targets: in.Targets, TimeoutSeconds: &timeout,
 	}
 	return c

@@ -34,6 +34,12 @@ type Document struct {
 // the default. Errors: InvalidDocument, InvalidDocumentVersion.
 type Documents func(tx *db.Tx, name, version string) (*Document, error)
 
+// Sealer encrypts secrets for a place; *seal.Sealer is one.
+type Sealer interface {
+	Seal(ctx context.Context, plaintext []byte, aad string) ([]byte, error)
+	Open(ctx context.Context, sealed []byte, aad string) ([]byte, error)
+}
+
 // Service serves the operations on commands. It is safe for concurrent use.
 type Service struct {
 	DB        *db.DB
@@ -42,6 +48,7 @@ type Service struct {
 	Mailbox   *mailbox.Mailbox
 	Nodes     *node.Service
 	Documents Documents
+	Sealer    Sealer // of parameters, which may hold secrets
 
 	// Allow says whether the caller of ctx may do the action on resources
 	// (ARNs); authz.Require is one. Nodes that are named are authorized before
@@ -52,6 +59,9 @@ type Service struct {
 
 // New completes a service and registers its tasks and subscriptions.
 func New(s Service) *Service {
+	if s.Sealer == nil {
+		panic("command: a service needs a Sealer")
+	}
 	out := &s
 	s.Tasks.Handle(deliveryTask, out.deliveryIsOver)
 	s.Tasks.Handle(endTask, out.timeIsOver)

@@ -26,9 +26,9 @@ type command struct {
 	Completed       int
 	Errors          int
 	DeliveryTimeout int
-	RequestHash     string
-	Job             []byte // content of its jobs; empty once it is finished
-	Spec            ssm.Command
+	Job             []byte      // content of its jobs without parameters; empty once it is finished
+	Parameters      []byte      // sealed: see parameters
+	Spec            ssm.Command // without Parameters
 }
 
 // invocation is a row of command_invocation.
@@ -70,10 +70,10 @@ func insertCommand(tx *db.Tx, c *command) error {
 		return err
 	}
 	_, err = tx.Exec(`insert into command_command(account, region, id, document_name, document_version, requested, expires, ends, status, cancel,
-		max_concurrency, max_errors, target_count, completed, errors, delivery_timed_out, request_hash, job, spec)
-		values($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $12, 0, 0, 0, $13, $14, $15)`,
+		max_concurrency, max_errors, target_count, completed, errors, delivery_timed_out, request_hash, job, parameters, spec)
+		values($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $12, 0, 0, 0, '', $13, $14, $15)`,
 		tx.Scope.Account, tx.Scope.Region, c.ID, c.DocumentName, c.DocumentVersion, db.Micros(c.Requested), db.Micros(c.Expires), db.Micros(c.Ends),
-		c.Status, c.MaxConcurrency, c.MaxErrors, c.Targets, c.RequestHash, c.Job, string(spec))
+		c.Status, c.MaxConcurrency, c.MaxErrors, c.Targets, c.Job, c.Parameters, string(spec))
 	return err
 }
 
@@ -85,7 +85,7 @@ func saveCommand(tx *db.Tx, c *command) error {
 }
 
 const commandColumns = `id, document_name, document_version, requested, expires, ends, status, cancel, max_concurrency, max_errors, target_count,
-	completed, errors, delivery_timed_out, request_hash, job, spec`
+	completed, errors, delivery_timed_out, job, parameters, spec`
 
 // findCommand reads a command and locks it against other transitions; nil when
 // there is none.
@@ -106,7 +106,7 @@ func scanCommand(r *sql.Rows) (c command, err error) {
 	var requested, expires, ends, cancel int64
 	var spec string
 	err = r.Scan(&c.ID, &c.DocumentName, &c.DocumentVersion, &requested, &expires, &ends, &c.Status, &cancel, &c.MaxConcurrency, &c.MaxErrors,
-		&c.Targets, &c.Completed, &c.Errors, &c.DeliveryTimeout, &c.RequestHash, &c.Job, &spec)
+		&c.Targets, &c.Completed, &c.Errors, &c.DeliveryTimeout, &c.Job, &c.Parameters, &spec)
 	if err != nil {
 		return c, err
 	}

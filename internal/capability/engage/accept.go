@@ -59,7 +59,7 @@ func (s *Service) accept(tx *db.Tx, id string, read bool, a acceptance) error {
 			return err
 		}
 	}
-	about := fact{Contact: contactARN(p.Scope, p.Alias), Page: p.ARN(), Channel: a.Channel, Note: a.Note}
+	about := Fact{Contact: contactARN(p.Scope, p.Alias), Page: p.ARN(), Channel: a.Channel, Note: a.Note}
 	if !read {
 		if err := updatePage(tx, p); err != nil {
 			return err

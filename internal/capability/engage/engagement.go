@@ -57,7 +57,7 @@ func (s *Service) begin(tx *db.Tx, e *engagement) error {
 	if err := insertEngagement(tx, *e); err != nil {
 		return err
 	}
-	if err := s.record(tx, *e, "engagement.started", e.ARN(), fact{Contact: e.contact(), Subject: e.Subject}); err != nil {
+	if err := s.record(tx, *e, "engagement.started", e.ARN(), Fact{Contact: e.contact(), Subject: e.Subject}); err != nil {
 		return err
 	}
 	return s.settle(tx, e, effects)

@@ -76,8 +76,9 @@ func number(p *int32) int {
 
 func (s *Service) machine(b Book) Machine { return Machine{Unit: s.StageUnit, Book: b} }
 
-// fact is the body of the facts that the package records.
-type fact struct {
+// Fact is the body of the facts engagement.* and page.*; members that do not apply
+// are empty.
+type Fact struct {
 	Engagement string  `json:"engagement"`
 	Incident   string  `json:"incident,omitempty"`
 	Contact    string  `json:"contact,omitempty"` // who is meant by the fact
@@ -90,7 +91,7 @@ type fact struct {
 	Note       string  `json:"note,omitempty"`
 }
 
-func (s *Service) record(tx *db.Tx, e engagement, kind, subject string, f fact) error {
+func (s *Service) record(tx *db.Tx, e engagement, kind, subject string, f Fact) error {
 	f.Engagement, f.Incident = e.ARN(), e.Incident
 	related := []string{f.Engagement}
 	for _, r := range []string{f.Incident, f.Contact} {
@@ -129,7 +130,7 @@ func (s *Service) schedule(tx *db.Tx, e engagement) error {
 
 func (s *Service) effect(tx *db.Tx, e *engagement, f Effect) error {
 	run := e.State.Runs[f.Run]
-	about := fact{Contact: run.Plan.Contact, Stage: f.Stage + 1}
+	about := Fact{Contact: run.Plan.Contact, Stage: f.Stage + 1}
 	switch f.Kind {
 	case SendPage:
 		return s.page(tx, *e, f.Slot)
@@ -142,7 +143,7 @@ func (s *Service) effect(tx *db.Tx, e *engagement, f Effect) error {
 		return s.record(tx, *e, "engagement.stage_skipped", e.ARN(), about)
 	default:
 		e.Stopped = tx.Now
-		return s.record(tx, *e, "engagement.resolved", e.ARN(), fact{Contact: e.contact(), Outcome: e.State.Outcome})
+		return s.record(tx, *e, "engagement.resolved", e.ARN(), Fact{Contact: e.contact(), Outcome: e.State.Outcome})
 	}
 }
 
@@ -165,7 +166,7 @@ func (s *Service) page(tx *db.Tx, e engagement, slot Slot) error {
 	if err := s.Tasks.Enqueue(tx, task.Spec{Kind: pageTask, Key: p.ID}); err != nil {
 		return err
 	}
-	return s.record(tx, e, "page.created", p.ARN(), fact{Contact: run.Plan.Contact, Page: p.ARN(), Channel: p.Channel, Stage: e.State.Path(slot.Run)[0].Stage + 1, Subject: e.Subject})
+	return s.record(tx, e, "page.created", p.ARN(), Fact{Contact: run.Plan.Contact, Page: p.ARN(), Channel: p.Channel, Stage: e.State.Path(slot.Run)[0].Stage + 1, Subject: e.Subject})
 }
 
 // runStage does what is due in an engagement.
@@ -291,7 +292,7 @@ func (s *Service) sent(tx *db.Tx, id string, r Receipt) error {
 	if err := updatePage(tx, p); err != nil {
 		return err
 	}
-	return s.record(tx, e, "page.sent", p.ARN(), fact{Contact: contactARN(p.Scope, p.Alias), Page: p.ARN(), Channel: p.Channel})
+	return s.record(tx, e, "page.sent", p.ARN(), Fact{Contact: contactARN(p.Scope, p.Alias), Page: p.ARN(), Channel: p.Channel})
 }
 
 // failed records that a page could not be delivered; the plan may want it sent
@@ -312,7 +313,7 @@ func (s *Service) failed(tx *db.Tx, id, why string) error {
 	if err := s.settle(tx, &e, nil); err != nil {
 		return err
 	}
-	return s.record(tx, e, "page.failed", p.ARN(), fact{Contact: contactARN(p.Scope, p.Alias), Page: p.ARN(), Channel: p.Channel, Reason: why})
+	return s.record(tx, e, "page.failed", p.ARN(), Fact{Contact: contactARN(p.Scope, p.Alias), Page: p.ARN(), Channel: p.Channel, Reason: why})
 }
 
 // pageAndEngagement locks an engagement and reads a page of it.

@@ -36,7 +36,7 @@ type Report struct {
 func (s *Service) Start(ctx context.Context) error {
 	return s.DB.Update(db.WithScope(ctx, db.Scope{}), func(tx *db.Tx) error {
 		if !s.DB.Postgres() {
-			if _, err := tx.Exec("update node_node set connection = '', last_ping = $1 where online = 1", db.Micros(tx.Now)); err != nil {
+			if _, err := tx.Exec("update node_node set connection = '', last_ping = $1 where online = 1 and last_ping < $2", db.Micros(tx.Now), db.Micros(s.made)); err != nil {
 				return err
 			}
 		}

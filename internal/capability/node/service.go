@@ -43,10 +43,13 @@ type Service struct {
 
 	// Revoke ends the credentials that a node still holds; nil does nothing.
 	Revoke func(ctx context.Context, nodeID string) error
+
+	made time.Time
 }
 
 // New completes a service and registers its tasks.
 func New(s Service) *Service {
+	s.made = time.Now()
 	out := &s
 	s.Tasks.Handle(presenceTask, out.sweep)
 	s.Tasks.Handle(revokeTask, out.revoke)

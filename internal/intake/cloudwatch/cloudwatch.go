@@ -108,6 +108,9 @@ func fromSNS(o *payload.Object) *alarm.Signal {
 			s.Labels["dimension_"+d.Text("name")] = d.Text("value")
 		}
 	}
+	if s.Summary == "" {
+		o.Fail("AlarmName", "is missing")
+	}
 	finish(s, o, "NewStateValue", o.Time("StateChangeTime", layouts...))
 	return s
 }

@@ -35,7 +35,7 @@ type world struct {
 	dir    string
 }
 
-func open(t *testing.T, d *db.DB, file string) *world {
+func open(t testing.TB, d *db.DB, file string) *world {
 	t.Helper()
 	dir := t.TempDir()
 	sealer, err := seal.OpenFile(filepath.Join(dir, "seal.key"))
@@ -52,7 +52,7 @@ func open(t *testing.T, d *db.DB, file string) *world {
 }
 
 // another is a second replica on the same store.
-func (w *world) another(t *testing.T) *identity.Service {
+func (w *world) another(t testing.TB) *identity.Service {
 	t.Helper()
 	s, err := identity.Open(t.Context(), w.config)
 	if err != nil {
@@ -61,15 +61,15 @@ func (w *world) another(t *testing.T) *identity.Service {
 	return s
 }
 
-func (w *world) write(t *testing.T, file string) {
+func (w *world) write(t testing.TB, file string) {
 	t.Helper()
 	if err := os.WriteFile(w.config.File, []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// call authenticates a request signed with credentials.
-func call(t *testing.T, s *identity.Service, c sigv4.Credentials, service, region string) (identity.Caller, error) {
+// signed is a request signed with credentials, as the server receives it.
+func signed(t testing.TB, c sigv4.Credentials, service, region string) (*http.Request, []byte) {
 	t.Helper()
 	body := []byte(`{}`)
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "https://hub:8443/", nil)
@@ -79,6 +79,13 @@ func call(t *testing.T, s *identity.Service, c sigv4.Credentials, service, regio
 	if err := sigv4.Sign(r, body, c, service, region, time.Now()); err != nil {
 		t.Fatal(err)
 	}
+	return r, body
+}
+
+// call authenticates a request signed with credentials.
+func call(t *testing.T, s *identity.Service, c sigv4.Credentials, service, region string) (identity.Caller, error) {
+	t.Helper()
+	r, body := signed(t, c, service, region)
 	ctx, got, err := s.Authenticate(r, body)
 	if err != nil {
 		return identity.Caller{}, err

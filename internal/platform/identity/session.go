@@ -53,27 +53,22 @@ type session struct {
 const tokenVersion = "WB1"
 
 // openSessionKey finds the key of session tokens that all replicas share, or
-// makes it.
+// makes it. It writes only when there is none, so that a frozen store will do.
 func (s *Service) openSessionKey(ctx context.Context) error {
-	key := make([]byte, 32)
-	_, _ = rand.Read(key) // never fails
 	place := "identity_hub/" + s.config.Account + "/session"
-	fresh, err := s.config.Sealer.Seal(ctx, key, place)
-	if err != nil {
-		return err
-	}
 	var sealed []byte
-	err = s.config.DB.Update(s.scoped(ctx), func(tx *db.Tx) error {
-		_, err := tx.Exec(`insert into identity_hub(account, region, name, value) values ($1, '', 'session', $2) on conflict do nothing`, s.config.Account, fresh)
-		if err != nil {
-			return err
-		}
+	find := func(tx *db.Tx) error {
 		return tx.QueryRow(`select value from identity_hub where account = $1 and region = '' and name = 'session'`, s.config.Account).Scan(&sealed)
-	})
+	}
+	err := s.config.DB.View(s.scoped(ctx), find)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = s.makeSessionKey(ctx, place, find)
+	}
 	if err != nil {
 		return err
 	}
-	if key, err = s.config.Sealer.Open(ctx, sealed, place); err != nil {
+	key, err := s.config.Sealer.Open(ctx, sealed, place)
+	if err != nil {
 		return err
 	}
 	block, err := aes.NewCipher(key)
@@ -82,6 +77,22 @@ func (s *Service) openSessionKey(ctx context.Context) error {
 	}
 	s.aead, err = cipher.NewGCM(block)
 	return err
+}
+
+func (s *Service) makeSessionKey(ctx context.Context, place string, find func(*db.Tx) error) error {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails
+	fresh, err := s.config.Sealer.Seal(ctx, key, place)
+	if err != nil {
+		return err
+	}
+	return s.config.DB.Update(s.scoped(ctx), func(tx *db.Tx) error {
+		_, err := tx.Exec(`insert into identity_hub(account, region, name, value) values ($1, '', 'session', $2) on conflict do nothing`, s.config.Account, fresh)
+		if err != nil {
+			return err
+		}
+		return find(tx)
+	})
 }
 
 // mint gives a session its key pair and seals it into a token.

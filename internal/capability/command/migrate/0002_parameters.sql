@@ -1,0 +1,1 @@
+alter table command_command add column parameters {blob} not null default '';
