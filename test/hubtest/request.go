@@ -112,10 +112,14 @@ func code(h http.Header, body []byte) string {
 		return j.Type[strings.LastIndex(j.Type, "#")+1:]
 	}
 	var x struct {
-		Code string `xml:"Error>Code"`
+		XMLName xml.Name
+		Code    string `xml:"Error>Code"`
 	}
 	if xml.Unmarshal(body, &x) == nil && x.Code != "" {
 		return x.Code
+	}
+	if x.XMLName.Local != "" { // the channels of nodes
+		return x.XMLName.Local
 	}
 	return "(no code)"
 }
