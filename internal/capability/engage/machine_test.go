@@ -171,7 +171,7 @@ func TestFailedPageIsSentAgain(t *testing.T) {
 	t.Parallel()
 	m := Machine{Unit: time.Minute, Book: phones{}}
 	s, effects := m.Start(person("ann", 10), day)
-	s = m.Failed(s, effects[1].Slot, day.Add(time.Minute))
+	s, _ = m.Failed(s, effects[1].Slot, day.Add(time.Minute))
 	if got, want := s.Next(), day.Add(3*time.Minute); !got.Equal(want) {
 		t.Fatalf("next %v, want %v", got, want)
 	}
@@ -180,8 +180,41 @@ func TestFailedPageIsSentAgain(t *testing.T) {
 		t.Fatal(d)
 	}
 	s, _ = m.Acknowledge(s, "ann", day.Add(4*time.Minute))
-	if s = m.Failed(s, effects[0].Slot, day.Add(5*time.Minute)); !s.Next().IsZero() {
+	if s, _ = m.Failed(s, effects[0].Slot, day.Add(5*time.Minute)); !s.Next().IsZero() {
 		t.Fatal("a page is sent again after the answer")
+	}
+}
+
+// A stage whose pages all failed does not wait for its time to pass.
+func TestFailedStageIsOverAtOnce(t *testing.T) {
+	t.Parallel()
+	now := func(name string, minutes ...int) Plan {
+		p := person(name, minutes...)
+		for i := range p.Stages {
+			p.Stages[i].Targets[0].RetryMinutes = 0
+		}
+		return p
+	}
+	people := map[string]Plan{"ann": now("ann", 5, 0), "bob": now("bob", 0), "eve": now("eve", 0)}
+	m := Machine{Unit: time.Minute, Book: phones{plans: people}}
+	s, effects := m.Start(escalation(essential(30, "ann", "bob"), essential(30, "eve")), day)
+	var got [][]string
+	fail := func(run, stage int) {
+		s, effects = m.Failed(s, Slot{Run: run, Stage: stage}, day)
+		got = append(got, tell(s, effects))
+	}
+	fail(1, 0)
+	fail(2, 0)
+	fail(1, 1)
+	fail(3, 0)
+	want := [][]string{
+		{"stage ann 1", "page ann/1 try 0"}, // her second channel at once
+		nil,                                 // ann may still answer
+		{"stage plan 1", "stage eve 0", "page eve/0 try 0"},
+		{"ended exhausted"},
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Fatalf("(-want +got):\n%s", d)
 	}
 }
 
@@ -237,6 +270,15 @@ func TestMachineProperties(t *testing.T) {
 				t.Fatalf("early effects %v", early)
 			}
 			now = next
+			if len(effects) > 0 && effects[0].Kind != PlanEnded && rapid.Bool().Draw(t, "fail") {
+				for _, e := range effects {
+					if e.Kind == SendPage {
+						s, effects = m.Failed(s, e.Slot, now)
+						break
+					}
+				}
+				continue
+			}
 			if rapid.IntRange(0, 9).Draw(t, "ack") == 0 {
 				s, effects = m.Acknowledge(s, fmt.Sprintf("p%d", rapid.IntRange(0, 3).Draw(t, "who")), now)
 				continue
