@@ -8,18 +8,22 @@ import (
 	"github.com/watchbill/watchbill/internal/api/incidents"
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	stsapi "github.com/watchbill/watchbill/internal/api/sts"
+	"github.com/watchbill/watchbill/internal/capability/alarm"
 	"github.com/watchbill/watchbill/internal/capability/automation"
 	"github.com/watchbill/watchbill/internal/capability/command"
 	"github.com/watchbill/watchbill/internal/capability/contact"
 	"github.com/watchbill/watchbill/internal/capability/document"
 	"github.com/watchbill/watchbill/internal/capability/engage"
+	"github.com/watchbill/watchbill/internal/capability/incident"
 	"github.com/watchbill/watchbill/internal/capability/node"
+	"github.com/watchbill/watchbill/internal/capability/opsitem"
 	"github.com/watchbill/watchbill/internal/capability/parameter"
 	"github.com/watchbill/watchbill/internal/capability/setting"
 	"github.com/watchbill/watchbill/internal/capability/sts"
 	"github.com/watchbill/watchbill/internal/capability/tag"
 	"github.com/watchbill/watchbill/internal/channel/inbox"
 	"github.com/watchbill/watchbill/internal/gateway"
+	"github.com/watchbill/watchbill/internal/intake"
 	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/authz"
 	"github.com/watchbill/watchbill/internal/platform/db"
@@ -39,7 +43,7 @@ var models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, stsapi.M
 var migrations = []db.Migrations{
 	task.Migrations, journal.Migrations, audit.Migrations, identity.Migrations, tagging.Migrations, mailbox.Migrations,
 	parameter.Migrations, setting.Migrations, document.Migrations, node.Migrations, command.Migrations, automation.Migrations,
-	contact.Migrations, engage.Migrations, inbox.Migrations,
+	contact.Migrations, engage.Migrations, inbox.Migrations, opsitem.Migrations, incident.Migrations, alarm.Migrations,
 }
 
 // capabilities are the slices of the product, in the order in which they are made.
@@ -55,6 +59,11 @@ type capabilities struct {
 	contact    *contact.Service
 	engage     *engage.Service
 	inbox      *inbox.Inbox
+	opsitem    *opsitem.Service
+	incident   *incident.Service
+	alarm      *alarm.Service
+	intake     *intake.Service
+	intakeFile *intake.File
 	sts        *sts.Service
 	gateway    *gateway.Gateway
 }
@@ -64,7 +73,7 @@ type capabilities struct {
 func bindings(c *capabilities) (out []wire.Binding) {
 	for _, ops := range [][]wire.Binding{
 		c.setting.Operations(), c.parameter.Operations(), c.tag.Operations(), c.document.Operations(), c.node.Operations(),
-		c.command.Operations(), c.automation.Operations(), c.contact.Operations(), c.engage.Operations(), c.sts.Operations(),
+		c.command.Operations(), c.automation.Operations(), c.contact.Operations(), c.engage.Operations(), c.sts.Operations(), c.opsitem.Operations(), c.incident.Operations(),
 	} {
 		out = append(out, ops...)
 	}
@@ -102,7 +111,26 @@ func (h *hub) openPeople() (err error) {
 	c.engage = engage.New(engage.Service{
 		DB: h.db, Tasks: p.tasks, Journal: p.journal, Contacts: c.contact, Channels: channels, Key: p.linkKey, StageUnit: h.cfg.StageUnit,
 	})
+	c.opsitem = opsitem.New(opsitem.Service{DB: h.db, Journal: p.journal})
+	c.incident = incident.New(incident.Service{DB: h.db, Journal: p.journal, Engage: c.engage, OpsItems: c.opsitem, Automations: c.automation})
+	h.openIntake()
 	return nil
+}
+
+// openIntake makes the way in for alarms. A bad file is told in the log; the way in
+// opens when it is mended.
+func (h *hub) openIntake() {
+	c, p := &h.all, &h.platform
+	var err error
+	c.intakeFile, err = intake.OpenFile(h.path(intakeFile), intake.Scopes{Account: h.cfg.Account, Regions: h.cfg.Regions}, h.log)
+	if err != nil {
+		h.log.Error("the intake file is not used", "error", err)
+	}
+	c.alarm = alarm.New(alarm.Service{Journal: p.journal})
+	c.intake = intake.New(intake.Service{
+		DB: h.db, Journal: p.journal, Alarms: c.alarm, Incidents: fromAlarms{c.incident}, OpsItems: intake.OpsCenter{Items: c.opsitem},
+		Config: c.intakeFile.Config, Account: h.cfg.Account, Egress: h.egress().Client(egressTimeout), Log: h.log,
+	})
 }
 
 func (h *hub) defaultTier(tx *db.Tx) (string, error) {
@@ -113,7 +141,10 @@ func (h *hub) defaultTier(tx *db.Tx) (string, error) {
 func (h *hub) path(name string) string { return filepath.Join(h.cfg.Data, name) }
 
 // addBackground adds the work of capabilities that goes on all the time.
-func (h *hub) addBackground() { h.background["gateway"] = h.all.gateway.Run }
+func (h *hub) addBackground() {
+	h.background["gateway"] = h.all.gateway.Run
+	h.background["intake"] = h.all.intakeFile.Watch
+}
 
 func (h *hub) passRole(ctx context.Context, roleARN string) error {
 	return authz.Require(ctx, "iam:PassRole", roleARN)

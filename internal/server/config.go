@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -28,6 +29,8 @@ type Config struct {
 	SMTP         string // host:port of the mail relay; "" for none
 	MailFrom     string
 	Version      string
+
+	networks []netip.Prefix // AllowPrivate, read
 }
 
 // Defaults of the command line.
@@ -68,6 +71,9 @@ func (c *Config) check() error {
 	}
 	if c.AdminKey != "" && !strings.Contains(c.AdminKey, ":") {
 		return errors.New("--admin-key: write ID:SECRET")
+	}
+	if c.networks, err = parseNetworks(c.AllowPrivate); err != nil {
+		return err
 	}
 	return c.checkDevHTTP()
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/capability/engage"
 	"github.com/watchbill/watchbill/internal/channel/inbox"
+	"github.com/watchbill/watchbill/internal/intake"
 )
 
 // handler serves everything on the one port. The API is not under a ServeMux, which
@@ -18,6 +19,7 @@ func (h *hub) handler() http.Handler {
 	mux.Handle("/inbox/", h.all.inbox.ListHandler(h.log))
 	mux.Handle(engage.LinkPath, inbox.LinkHandler(h.all.engage, h.log))
 	mux.Handle("/v1/", h.all.gateway.Handler())
+	mux.Handle(intake.Path, h.all.intake)
 	pages := h.pages()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, prefix := range pages {
@@ -32,7 +34,7 @@ func (h *hub) handler() http.Handler {
 
 // pages are the paths that are not the API's.
 func (h *hub) pages() []string {
-	return []string{"/healthz", "/readyz", "/metrics", "/inbox/", engage.LinkPath, "/v1/"}
+	return []string{"/healthz", "/readyz", "/metrics", "/inbox/", engage.LinkPath, "/v1/", intake.Path}
 }
 
 // setURL tells those who make links where people reach the hub.

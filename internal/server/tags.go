@@ -18,6 +18,9 @@ var tagKinds = map[string]string{
 
 // tagsOf finds the tags of a resource for conditions of policies.
 func (h *hub) tagsOf(ctx context.Context, name string) (tags map[string]string, err error) {
+	if t, ok := h.platform.identity.Tags(name); ok {
+		return t, nil
+	}
 	a, err := arn.Parse(name)
 	if err != nil {
 		return nil, nil
@@ -25,12 +28,14 @@ func (h *hub) tagsOf(ctx context.Context, name string) (tags map[string]string, 
 	kind, id := a.Type()
 	scope := db.Scope{Account: a.Account, Region: a.Region}
 	switch {
+	case a.Service == "ec2" && kind == "instance":
+		kind = "managed-instance"
 	case a.Service != "ssm":
 		kind, id, scope.Region = name, name, ""
 	case kind == "parameter" && strings.Contains(id, "/"):
 		id = "/" + id
 	}
-	if known, ok := tagKinds[kind]; ok && a.Service == "ssm" {
+	if known, ok := tagKinds[kind]; ok {
 		kind = known
 	}
 	err = h.db.View(db.WithScope(ctx, scope), func(tx *db.Tx) error {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/watchbill/watchbill/internal/api/incidents"
+	"github.com/watchbill/watchbill/internal/lang/timeline"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
 )
@@ -14,29 +15,28 @@ import (
 // The types of timeline events. The first group is AWS's, seen in its samples;
 // the second is ours in the same style.
 const (
-	typeTrigger        = "SSM Incident Trigger"
-	typeStart          = "SSM Incident Start"
-	typeUpdate         = "SSM Incident Record Update"
-	typeRunbookRefused = "SSM Automation Execution Start Failure for Incident"
-	typePage           = "SSM Contacts Page for Incident"
-	typeAck            = "SSM Contacts Page Acknowledgement for Incident"
+	typeTrigger        = timeline.Trigger
+	typeStart          = timeline.Start
+	typeUpdate         = timeline.Update
+	typeRunbookRefused = timeline.RunbookRefused
+	typePage           = timeline.Page
+	typeAck            = timeline.Ack
 
-	typeEngageFailed    = "SSM Contacts Engagement Failure for Incident"
-	typeEscalated       = "SSM Contacts Engagement Escalation for Incident"
-	typeStageSkipped    = "SSM Contacts Engagement Stage Skipped for Incident"
-	typeEngageEnd       = "SSM Contacts Engagement End for Incident"
-	typePageFailed      = "SSM Contacts Page Failure for Incident"
-	typeRunbookStart    = "SSM Automation Execution Start for Incident"
-	typeRunbookStep     = "SSM Automation Step End for Incident"
-	typeRunbookUnknown  = "SSM Automation Step Unknown for Incident"
-	typeApprovalWaits   = "SSM Automation Approval Request for Incident"
-	typeApproved        = "SSM Automation Approval for Incident"
-	typeRejected        = "SSM Automation Rejection for Incident"
-	typeRunbookEnd      = "SSM Automation Execution End for Incident"
-	typeAlarmRepeated   = "SSM Incident Alarm Repeat"
-	typeAlarmCleared    = "SSM Incident Alarm Clear"
-	typeCustom          = "Custom Event"
-	typeNote            = "Note"
+	typeEngageFailed    = timeline.EngageFailed
+	typeEscalated       = timeline.Escalated
+	typeStageSkipped    = timeline.StageSkipped
+	typeEngageEnd       = timeline.EngageEnd
+	typePageFailed      = timeline.PageFailed
+	typeRunbookStart    = timeline.RunbookStart
+	typeRunbookStep     = timeline.RunbookStep
+	typeRunbookUnknown  = timeline.RunbookUnknown
+	typeApprovalWaits   = timeline.ApprovalWaits
+	typeApproved        = timeline.Approved
+	typeRejected        = timeline.Rejected
+	typeRunbookEnd      = timeline.RunbookEnd
+	typeAlarmCleared    = timeline.AlarmCleared
+	typeCustom          = timeline.Custom
+	typeNote            = timeline.Note
 	mostEventData       = 12000
 	mostRawDataInEvents = 10000
 )

@@ -2,7 +2,6 @@ package incident
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -215,13 +214,4 @@ func narrow(f *db.Filter, filters []incidents.Filter, columns map[string]string)
 // updated writes the timeline event of changes to a record.
 func (s *Service) updated(tx *db.Tx, r record, changes []attribute) error {
 	return s.happened(tx, r.ARN, typeUpdate, tx.Now, map[string]any{"modifiedBy": actor(tx), "modifiedAttributes": changes, "incidentTitle": r.Title})
-}
-
-// plain is the value of a JSON string, or the text itself.
-func plain(data string) string {
-	var s string
-	if json.Unmarshal([]byte(data), &s) == nil {
-		return s
-	}
-	return data
 }
