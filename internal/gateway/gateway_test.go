@@ -3,6 +3,7 @@ package gateway
 import (
 	"crypto/rand"
 	"crypto/rsa"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -30,6 +31,41 @@ func TestCommandOnARealNode(t *testing.T) {
 	if *got.ResponseCode != 3 || got.Status != ssm.CommandInvocationStatusFailed || *got.StandardOutputContent != "out\n" ||
 		!strings.HasPrefix(*got.StandardErrorContent, "err\n") {
 		t.Errorf("invocation: %s, code %d, out %q, err %q", got.Status, *got.ResponseCode, *got.StandardOutputContent, *got.StandardErrorContent)
+	}
+}
+
+func TestFullOutputArrives(t *testing.T) {
+	h := newHub(t)
+	id := h.startAgent()
+	c := h.send(id, "seq 1 60000")
+	h.wait("command.finished")
+	if got := h.get(c, id); !strings.HasSuffix(*got.StandardOutputContent, "--output truncated--") {
+		t.Errorf("%d characters that are not cut", len(*got.StandardOutputContent))
+	}
+	var want, got strings.Builder
+	for i := range 60000 {
+		fmt.Fprintln(&want, i+1)
+	}
+	tick, deadline := time.NewTicker(50*time.Millisecond), time.After(20*time.Second)
+	defer tick.Stop()
+	for got.Len() < want.Len() {
+		var some []byte
+		h.must(h.nodes.DB.View(h.ctx, func(tx *db.Tx) (err error) {
+			some, err = h.commands.Stream(tx, c, id, "run", "stdout", int64(got.Len()))
+			return err
+		}))
+		if len(some) == 0 { // the rest is on its way
+			select {
+			case <-tick.C:
+				continue
+			case <-deadline:
+			}
+			break
+		}
+		got.Write(some)
+	}
+	if got.String() != want.String() {
+		t.Errorf("%d of %d bytes are here", got.Len(), want.Len())
 	}
 }
 

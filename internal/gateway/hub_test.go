@@ -60,7 +60,6 @@ type hub struct {
 	commands *command.Service
 	url      string
 	facts    chan journal.Row
-	seen     []journal.Row
 }
 
 func newHub(t *testing.T) *hub {

@@ -62,7 +62,7 @@ func (s *stage) defineWork(ctx context.Context) error {
 		{"Demo-RestartOrders", "runbook.yaml", ssm.DocumentTypeAutomation},
 	} {
 		err := s.admin.Call(ctx, "ssm", "CreateDocument", &ssm.CreateDocumentInput{
-			Name: new(d.name), DocumentType: d.kind, DocumentFormat: ssm.DocumentFormatYAML, Content: new(content(d.file)),
+			Name: new(d.name), DocumentType: d.kind, DocumentFormat: ssm.DocumentFormatYaml, Content: new(content(d.file)),
 		}, nil)
 		if err != nil {
 			return fmt.Errorf("create document %s: %w", d.name, err)

@@ -76,6 +76,10 @@ func (s *Service) cancelOne(tx *db.Tx, c *command, i *invocation) error {
 	if err := s.apply(tx, i, cancelSent); err != nil {
 		return err
 	}
+	// The node may not have it: it must not get it from now on.
+	if err := s.Mailbox.Remove(tx, i.NodeID, mgs.JobID(c.ID, i.NodeID)); err != nil {
+		return err
+	}
 	content, err := json.Marshal(mgs.CancelCommand{CancelMessageID: mgs.JobID(c.ID, i.NodeID)})
 	if err != nil {
 		return err

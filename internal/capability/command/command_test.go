@@ -2,17 +2,9 @@ package command_test
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,197 +12,11 @@ import (
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/capability/command"
 	"github.com/watchbill/watchbill/internal/capability/node"
-	"github.com/watchbill/watchbill/internal/lang/ssmdoc"
 	"github.com/watchbill/watchbill/internal/platform/db"
-	"github.com/watchbill/watchbill/internal/platform/db/dbtest"
-	"github.com/watchbill/watchbill/internal/platform/journal"
-	"github.com/watchbill/watchbill/internal/platform/journal/journaltest"
-	"github.com/watchbill/watchbill/internal/platform/mailbox"
-	"github.com/watchbill/watchbill/internal/platform/seal"
-	"github.com/watchbill/watchbill/internal/platform/tagging"
-	"github.com/watchbill/watchbill/internal/platform/task"
-	"github.com/watchbill/watchbill/internal/platform/task/tasktest"
 	"github.com/watchbill/watchbill/internal/wire"
 	"github.com/watchbill/watchbill/internal/wire/fault"
 	"github.com/watchbill/watchbill/internal/wire/mgs"
 )
-
-var (
-	scope      = db.Scope{Account: "123456789012", Region: "us-east-1"}
-	migrations = []db.Migrations{task.Migrations, journal.Migrations, mailbox.Migrations, tagging.Migrations, node.Migrations, command.Migrations}
-)
-
-// The documents of these tests.
-var documents = map[string]command.Document{
-	"Run": {Type: "Command", PlatformTypes: []string{"Linux"}, Content: []byte(`{"schemaVersion":"2.2",
-		"parameters":{"commands":{"type":"StringList"},"user":{"type":"String","default":"root"},"executionTimeout":{"type":"String","default":"60"}},
-		"mainSteps":[{"action":"aws:runShellScript","name":"run","inputs":{"runCommand":"{{ commands }}","timeoutSeconds":"{{ executionTimeout }}"}}]}`)},
-	"Two": {Type: "Command", Content: []byte(`{"schemaVersion":"2.2","mainSteps":[
-		{"action":"aws:runShellScript","name":"one","inputs":{"runCommand":["true"]}},{"action":"aws:runShellScript","name":"two","inputs":{"runCommand":["true"]}}]}`)},
-	"Auto": {Type: "Automation", Content: []byte(`{}`)},
-}
-
-func findDocument(_ *db.Tx, name, _ string) (*command.Document, error) {
-	d, ok := documents[name]
-	if !ok {
-		return nil, &ssm.InvalidDocument{Message: "no such document"}
-	}
-	d.Name, d.Version, d.Format, d.Hash = name, "1", "JSON", ssmdoc.Hash(d.Content)
-	return &d, nil
-}
-
-type fixture struct {
-	*command.Service
-	t   *testing.T
-	ctx context.Context
-}
-
-func newFixture(t *testing.T, d *db.DB) fixture {
-	j, e, m := journaltest.New(t, d), tasktest.New(t, d), &mailbox.Mailbox{DB: d}
-	nodes := node.New(node.Service{DB: d, Tasks: e, Journal: j, Mailbox: m})
-	sealer, err := seal.OpenFile(filepath.Join(t.TempDir(), "seal.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := command.New(command.Service{DB: d, Tasks: e, Journal: j, Mailbox: m, Nodes: nodes, Documents: findDocument, Sealer: sealer})
-	return fixture{s, t, db.WithScope(t.Context(), scope)}
-}
-
-func each(t *testing.T, f func(t *testing.T, x fixture)) {
-	dbtest.Each(t, migrations, func(t *testing.T, d *db.DB) { f(t, newFixture(t, d)) })
-}
-
-func inBubble(t *testing.T, f func(t *testing.T, x fixture)) {
-	synctest.Test(t, func(t *testing.T) { f(t, newFixture(t, dbtest.SQLite(t, migrations...))) })
-}
-
-var publicKey = sync.OnceValue(func() string {
-	k, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err)
-	}
-	der, err := x509.MarshalPKIXPublicKey(&k.PublicKey)
-	if err != nil {
-		panic(err)
-	}
-	return base64.StdEncoding.EncodeToString(der)
-})
-
-func (x fixture) must(err error) {
-	x.t.Helper()
-	if err != nil {
-		x.t.Fatal(err)
-	}
-}
-
-func (x fixture) wantCode(err error, code string) {
-	x.t.Helper()
-	c, ok := errors.AsType[interface {
-		error
-		ErrorCode() string
-	}](err)
-	if !ok || c.ErrorCode() != code {
-		x.t.Errorf("error %v, want %s", err, code)
-	}
-}
-
-// nodes registers Linux nodes with our agent.
-func (x fixture) nodes(n int) (ids []string) {
-	x.t.Helper()
-	a, err := x.Nodes.CreateActivation(x.ctx, &ssm.CreateActivationInput{IamRole: new("NodeRole"), RegistrationLimit: new(int32(n))})
-	x.must(err)
-	for i := range n {
-		id, err := x.Nodes.Register(x.ctx, node.Registration{
-			ActivationID: *a.ActivationId, ActivationCode: *a.ActivationCode, Fingerprint: string(rune('a' + i)), PublicKey: publicKey(),
-		})
-		x.must(err)
-		x.must(x.Nodes.Report(x.ctx, id, node.Report{PlatformType: "Linux", AgentName: mgs.OwnAgent}))
-		ids = append(ids, id)
-	}
-	return ids
-}
-
-func (x fixture) send(in *ssm.SendCommandInput) *ssm.Command {
-	x.t.Helper()
-	if in.DocumentName == nil {
-		in.DocumentName = new("Run")
-		in.Parameters = map[string][]string{"commands": {"id"}}
-	}
-	out, err := x.SendCommand(x.ctx, in)
-	x.must(err)
-	return out.Command
-}
-
-func (x fixture) take(nodeID string) (jobs []mgs.AgentJob) {
-	x.t.Helper()
-	list, _, err := x.Mailbox.Take(x.ctx, nodeID, 0)
-	x.must(err)
-	for _, m := range list {
-		if len(m.Payload) == 0 {
-			m.Payload, err = x.Job(x.ctx, nodeID, m.ID)
-			x.must(err)
-		}
-		var job mgs.AgentJob
-		x.must(mgs.Decode(m.Payload, &job))
-		jobs = append(jobs, job)
-	}
-	return jobs
-}
-
-func (x fixture) ack(nodeID, commandID, code string) {
-	x.t.Helper()
-	x.must(x.Acked(x.ctx, nodeID, mgs.AgentJobAck{JobID: mgs.JobID(commandID, nodeID), StatusCode: code}))
-}
-
-func (x fixture) reply(nodeID, commandID, status string, steps map[string]mgs.StepStatus) {
-	x.t.Helper()
-	content, err := json.Marshal(mgs.ReplyContent{DocumentStatus: status, RuntimeStatus: steps})
-	x.must(err)
-	x.must(x.Replied(x.ctx, nodeID, mgs.AgentJobReply{SchemaVersion: 1, JobID: mgs.JobID(commandID, nodeID), Content: string(content)}))
-}
-
-func (x fixture) get(commandID, nodeID string, step *string) *ssm.GetCommandInvocationOutput {
-	x.t.Helper()
-	out, err := x.GetCommandInvocation(x.ctx, &ssm.GetCommandInvocationInput{CommandId: &commandID, InstanceId: &nodeID, PluginName: step})
-	x.must(err)
-	return out
-}
-
-func (x fixture) want(commandID, nodeID, details string) {
-	x.t.Helper()
-	if got := *x.get(commandID, nodeID, nil).StatusDetails; got != details {
-		x.t.Errorf("invocation on %s is %s, want %s", nodeID, got, details)
-	}
-}
-
-func (x fixture) command(id string) ssm.Command {
-	x.t.Helper()
-	out, err := x.ListCommands(x.ctx, &ssm.ListCommandsInput{CommandId: &id})
-	x.must(err)
-	return out.Commands[0]
-}
-
-func (x fixture) wantCommand(id, details string) {
-	x.t.Helper()
-	if got := *x.command(id).StatusDetails; got != details {
-		x.t.Errorf("command is %s, want %s", got, details)
-	}
-}
-
-func (x fixture) facts(subject string) (kinds []string) {
-	x.t.Helper()
-	x.must(x.Journal.Dispatch(x.ctx))
-	x.must(x.DB.View(x.ctx, func(tx *db.Tx) error {
-		rows, err := x.Journal.About(tx, []string{subject}, 0, 100)
-		for _, r := range rows {
-			if r.Subject == subject {
-				kinds = append(kinds, r.Kind)
-			}
-		}
-		return err
-	}))
-	return kinds
-}
 
 func TestCommandRuns(t *testing.T) {
 	each(t, func(t *testing.T, x fixture) {
@@ -536,6 +342,14 @@ func TestFullOutput(t *testing.T) {
 		if string(all) != "hello world\x00\xff" {
 			t.Errorf("stream %q", all)
 		}
+		x.reply(n, c, "Success", map[string]mgs.StepStatus{"run": {Status: "Success", StandardError: "short"}})
+		x.must(x.DB.View(x.ctx, func(tx *db.Tx) error {
+			text, err := x.Stream(tx, c, n, "run", "stderr", 2)
+			if string(text) != "ort" {
+				t.Errorf("stream of a short output %q", text)
+			}
+			return err
+		}))
 		for _, bad := range []mgs.JobOutput{{Step: "other", Stream: "stdout"}, {Step: "run", Stream: "x"}} {
 			bad.JobID = mgs.JobID(c, n)
 			if _, err := x.Output(x.ctx, n, bad); err == nil {
@@ -655,6 +469,69 @@ func TestParametersAreSealed(t *testing.T) {
 		x.reply(n, c, "Success", nil)
 		if b, err := x.Job(x.ctx, n, mgs.JobID(c, n)); err != nil || b != nil {
 			t.Errorf("the job of a finished command: %s, %v", b, err)
+		}
+	})
+}
+
+func TestCancelledJobIsNotSentAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, x fixture) {
+		n := x.nodes(1)[0]
+		c := *x.send(&ssm.SendCommandInput{InstanceIds: []string{n}}).CommandId
+		x.take(n)
+		x.ack(n, c, mgs.AckBufferFull)
+		_, err := x.CancelCommand(x.ctx, &ssm.CancelCommandInput{CommandId: &c})
+		x.must(err)
+		<-time.After(time.Minute)
+		for _, job := range x.take(n) {
+			if job.Topic != mgs.TopicCancelCommand {
+				t.Errorf("sent after the cancel: %+v", job)
+			}
+		}
+		<-time.After(3 * time.Hour)
+		x.must(x.Tasks.RunDue(x.ctx))
+		x.want(c, n, "DeliveryTimedOut") // nobody knows
+	})
+}
+
+// TestManyNodes drives a command over many nodes to its end.
+func TestManyNodes(t *testing.T) {
+	each(t, func(t *testing.T, x fixture) {
+		ids := x.nodes(200)
+		c := *x.send(&ssm.SendCommandInput{Targets: []ssm.Target{{Key: new("InstanceIds"), Values: []string{"*"}}}, MaxConcurrency: new("25%")}).CommandId
+		for range 8 {
+			for _, id := range ids {
+				if jobs := x.take(id); len(jobs) > 0 {
+					x.reply(id, c, "Success", nil)
+				}
+			}
+		}
+		x.wantCommand(c, "Success")
+		if got := x.command(c); *got.CompletedCount != 200 {
+			t.Errorf("command %+v", got)
+		}
+	})
+}
+
+func TestCommandIsForgotten(t *testing.T) {
+	inBubble(t, func(t *testing.T, x fixture) {
+		n := x.nodes(1)[0]
+		c := *x.send(&ssm.SendCommandInput{InstanceIds: []string{n}}).CommandId
+		x.take(n)
+		x.reply(n, c, "Success", nil)
+		<-time.After(30*24*time.Hour - time.Second)
+		x.must(x.Tasks.RunDue(x.ctx))
+		x.wantCommand(c, "Success")
+		<-time.After(time.Second)
+		x.must(x.Tasks.RunDue(x.ctx))
+		if _, err := x.ListCommands(x.ctx, &ssm.ListCommandsInput{CommandId: &c}); err == nil {
+			t.Error("still there after 30 days")
+		}
+		for _, table := range []string{"command_command", "command_invocation", "command_step", "command_output", "mailbox_message"} {
+			var rows int
+			x.must(x.DB.View(x.ctx, func(tx *db.Tx) error { return tx.QueryRow("select count(*) from " + table).Scan(&rows) }))
+			if rows != 0 {
+				t.Errorf("%d rows in %s", rows, table)
+			}
 		}
 	})
 }

@@ -13,6 +13,6 @@
 // related: nodes), command.report.refused (subject: the node's id).
 //
 // Tasks, by command id: command.delivery (the delivery timeout), command.end
-// (delivery and execution timeout together). Subscription command.nodes ends
-// what deregistered nodes had to do.
+// (delivery and execution timeout together), command.purge (30 days after the
+// end). Subscription command.nodes ends what deregistered nodes had to do.
 package command

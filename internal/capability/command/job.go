@@ -17,6 +17,7 @@ import (
 const (
 	deliveryTask = "command.delivery" // the delivery timeout of a command
 	endTask      = "command.end"      // delivery and execution timeout together
+	purgeTask    = "command.purge"    // forgets a command that ended long ago
 )
 
 // lateReplies is how long after the end a stock agent may still be about to
@@ -178,6 +179,27 @@ func cancelJobID(i *invocation) string {
 	return mgs.JobID(uuid.NewSHA1(idSpace, []byte("cancel\x00"+i.CommandID)).String(), i.NodeID)
 }
 
+// keepFor is how long a command is kept after its end. Source: the user guide
+// gives 30 days for the history of commands.
+const keepFor = 30 * 24 * time.Hour
+
+// purge forgets a command.
+func (s *Service) purge(ctx context.Context, r *task.Run) error {
+	return s.DB.Update(ctx, func(tx *db.Tx) error {
+		for _, table := range []string{"command_output", "command_step", "command_invocation"} {
+			f := scoped(tx).And("command_id = ?", r.Key)
+			if _, err := tx.Exec("delete from "+table+f.Where(), f.Args...); err != nil {
+				return err
+			}
+		}
+		f := scoped(tx).And("id = ?", r.Key)
+		if _, err := tx.Exec("delete from command_command"+f.Where(), f.Args...); err != nil {
+			return err
+		}
+		return r.Done(tx)
+	})
+}
+
 // close ends a command that just became final.
 func (s *Service) close(tx *db.Tx, c *command) error {
 	c.Job = []byte{}
@@ -185,6 +207,9 @@ func (s *Service) close(tx *db.Tx, c *command) error {
 		if _, err := s.Tasks.Cancel(tx, kind, c.ID); err != nil {
 			return err
 		}
+	}
+	if err := s.Tasks.Enqueue(tx, task.Spec{Kind: purgeTask, Key: c.ID, Due: tx.Now.Add(keepFor)}); err != nil {
+		return err
 	}
 	return s.Journal.Record(tx, journal.Fact{Kind: "command.finished", Subject: c.ID, Body: map[string]any{
 		"commandId": c.ID, "documentName": c.DocumentName, "status": c.Status.commandStatus(), "statusDetails": c.Status,

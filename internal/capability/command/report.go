@@ -253,23 +253,42 @@ func appendOutput(tx *db.Tx, i *invocation, out *mgs.JobOutput) (int64, error) {
 	return length + int64(len(out.Data)), err
 }
 
-// Stream is the full output of a step that is kept, from a position on; at
-// most one piece, none at the end. Stream is "stdout" or "stderr".
+// Stream is the full output of a step, from a position on; at most one piece,
+// none at the end. Stream is "stdout" or "stderr". Of an output that came with
+// the report only, as a short one does, it is the text of the report.
 func (s *Service) Stream(tx *db.Tx, commandID, nodeID, step, stream string, from int64) ([]byte, error) {
 	f := scoped(tx).And("command_id = ?", commandID).And("node_id = ?", nodeID).And("step = ?", step).And("stream = ?", stream)
-	f.And("position + length(data) > ?", from)
+	var kept int64
+	if err := tx.QueryRow("select coalesce(max(position + length(data)), 0) from command_output"+f.Where(), f.Args...).Scan(&kept); err != nil {
+		return nil, err
+	}
+	if kept == 0 {
+		return reportText(tx, commandID, nodeID, step, stream, from)
+	}
+	if from >= kept {
+		return nil, nil
+	}
+	f.And("position <= ?", from)
 	var position int64
 	var data []byte
-	rows, err := tx.Query("select position, data from command_output"+f.Where()+" order by position limit 1", f.Args...)
+	err := tx.QueryRow("select position, data from command_output"+f.Where()+" order by position desc limit 1", f.Args...).Scan(&position, &data)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = rows.Close() }()
-	if !rows.Next() {
-		return nil, rows.Err()
-	}
-	if err := rows.Scan(&position, &data); err != nil {
+	return data[from-position:], nil
+}
+
+// reportText is the text of a step's report from a position on, if it is whole.
+func reportText(tx *db.Tx, commandID, nodeID, step, stream string, from int64) ([]byte, error) {
+	steps, err := listSteps(tx, commandID, nodeID)
+	if err != nil {
 		return nil, err
 	}
-	return data[max(0, from-position):], nil
+	for _, st := range steps {
+		text := map[string]string{"stdout": st.Stdout, "stderr": st.Stderr}[stream]
+		if st.Name == step && from < int64(len(text)) && !strings.HasSuffix(text, cutMark) {
+			return []byte(text[from:]), nil
+		}
+	}
+	return nil, nil
 }

@@ -65,6 +65,7 @@ func New(s Service) *Service {
 	out := &s
 	s.Tasks.Handle(deliveryTask, out.deliveryIsOver)
 	s.Tasks.Handle(endTask, out.timeIsOver)
+	s.Tasks.Handle(purgeTask, out.purge)
 	s.Journal.Subscribe(journal.Subscription{Name: "command.nodes", Kinds: []string{"node.deregistered"}, Handle: out.nodeIsGone})
 	return out
 }

@@ -75,6 +75,20 @@ func (s *Service) DescribeInstanceInformation(ctx context.Context, in *ssm.Descr
 	return out, err
 }
 
+// GetConnectionStatus says whether the control channel of a node is open. An
+// unknown node is notconnected.
+func (s *Service) GetConnectionStatus(ctx context.Context, in *ssm.GetConnectionStatusInput) (*ssm.GetConnectionStatusOutput, error) {
+	out := &ssm.GetConnectionStatusOutput{Target: in.Target, Status: ssm.ConnectionStatusNotconnected}
+	err := s.DB.View(ctx, func(tx *db.Tx) error {
+		nodes, err := s.Find(tx, []string{*in.Target})
+		if err == nil && len(nodes) == 1 && nodes[0].Online {
+			out.Status = ssm.ConnectionStatusConnected
+		}
+		return err
+	})
+	return out, err
+}
+
 // UpdateManagedInstanceRole gives a node another role.
 func (s *Service) UpdateManagedInstanceRole(ctx context.Context, in *ssm.UpdateManagedInstanceRoleInput) (*ssm.UpdateManagedInstanceRoleOutput, error) {
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {

@@ -324,7 +324,18 @@ func TestNewestConnectionWins(t *testing.T) {
 	each(t, func(t *testing.T, x fixture) {
 		id := x.register("a")
 		online := ssm.InstanceInformationStringFilter{Key: new("PingStatus"), Values: []string{"Online"}}
+		status := func(id string, want ssm.ConnectionStatus) {
+			t.Helper()
+			out, err := x.GetConnectionStatus(x.ctx, &ssm.GetConnectionStatusInput{Target: &id})
+			x.must(err)
+			if out.Status != want {
+				t.Errorf("%s is %s, want %s", id, out.Status, want)
+			}
+		}
+		status(id, ssm.ConnectionStatusNotconnected)
+		status("mi-0", ssm.ConnectionStatusNotconnected)
 		x.must(x.Connected(x.ctx, id, "c1"))
+		status(id, ssm.ConnectionStatusConnected)
 		x.must(x.Connected(x.ctx, id, "c2"))
 		x.must(x.Disconnected(x.ctx, id, "c1"))
 		for connection, want := range map[string]bool{"c1": false, "c2": true} {

@@ -70,6 +70,7 @@ func (s *Service) Operations() []wire.Binding {
 		ssm.BindDeleteActivation(s.DeleteActivation),
 		ssm.BindDescribeActivations(s.DescribeActivations),
 		ssm.BindDescribeInstanceInformation(s.DescribeInstanceInformation),
+		ssm.BindGetConnectionStatus(s.GetConnectionStatus),
 		ssm.BindUpdateManagedInstanceRole(s.UpdateManagedInstanceRole),
 		ssm.BindDeregisterManagedInstance(s.DeregisterManagedInstance),
 	}
