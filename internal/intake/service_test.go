@@ -81,11 +81,11 @@ func (i *incidents) StartFromAlarm(_ context.Context, tx *db.Tx, in intake.Incid
 	return arn, true, nil
 }
 
-func (i *incidents) NoteAlarm(_ context.Context, _ *db.Tx, _ string, n intake.Note) error {
+func (i *incidents) NoteAlarm(_ context.Context, _ *db.Tx, _ string, n intake.Note) (bool, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.notes = append(i.notes, n)
-	return nil
+	return true, nil
 }
 
 type world struct {

@@ -128,7 +128,7 @@ func (h *hub) openIntake() {
 	}
 	c.alarm = alarm.New(alarm.Service{Journal: p.journal})
 	c.intake = intake.New(intake.Service{
-		DB: h.db, Journal: p.journal, Alarms: c.alarm, Incidents: fromAlarms{c.incident}, OpsItems: intake.OpsCenter{Items: c.opsitem},
+		DB: h.db, Journal: p.journal, Alarms: c.alarm, Incidents: intake.IncidentManager{Incidents: c.incident}, OpsItems: intake.OpsCenter{Items: c.opsitem},
 		Config: c.intakeFile.Config, Account: h.cfg.Account, Egress: h.egress().Client(egressTimeout), Log: h.log,
 	})
 }

@@ -35,6 +35,7 @@ const (
 	typeRejected        = timeline.Rejected
 	typeRunbookEnd      = timeline.RunbookEnd
 	typeAlarmCleared    = timeline.AlarmCleared
+	typeAlarmRepeated   = timeline.AlarmRepeated
 	typeCustom          = timeline.Custom
 	typeNote            = timeline.Note
 	mostEventData       = 12000
