@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -21,34 +22,38 @@ const (
 	maxDescription   = 2048
 )
 
-// act does what the rules say of a change. A repeat that is told of counts as a
-// trigger again: the alarm stands, so an incident that somebody resolved meanwhile
-// must not be the last word.
+// act does what the rules say of a change. A repeat whose incident is over counts
+// as a trigger again: the alarm stands, so that somebody resolved the incident must
+// not be the last word.
 func (s *Service) act(tx *db.Tx, i *integration, sig alarm.Signal, t alarm.Transition) error {
-	if !t.Told {
+	if !t.Told || t.Change == alarm.Unopened {
 		return nil
 	}
-	switch t.Change {
-	case alarm.Opened, alarm.Reopened, alarm.Folded:
-		return s.raise(tx, i, sig, t)
-	case alarm.Resolved:
-		return s.note(tx, sig, &t.Entry)
+	if t.Change == alarm.Folded || t.Change == alarm.Resolved {
+		open, err := s.note(tx, sig, &t.Entry)
+		if err != nil || open || t.Change == alarm.Resolved {
+			return err
+		}
 	}
-	return nil
+	return s.raise(tx, i, sig, t)
 }
 
-// note tells the incident that its alarm has ended.
-func (s *Service) note(tx *db.Tx, sig alarm.Signal, e *alarm.Entry) error {
-	if !arn.Is(e.Reference) {
-		return nil
+// note tells the incident of an alarm what became of it, and says whether the
+// incident is open.
+func (s *Service) note(tx *db.Tx, sig alarm.Signal, e *alarm.Entry) (open bool, err error) {
+	if !arn.Is(e.Reference) || s.Incidents == nil {
+		return false, nil
 	}
-	n := Note{Alarm: e.ID(), State: e.State, Summary: sig.Summary, At: e.Since}
-	err := s.attempt(tx, func() error { return s.Incidents.NoteAlarm(tx.Context(), tx, e.Reference, n) })
-	if isUnusable(err) {
-		s.Log.WarnContext(tx.Context(), "an incident does not take the note that its alarm ended", "incident", e.Reference, "alarm", e.ID(), "error", err)
-		return nil // the fact alarm.resolved tells it anyway
+	n := Note{Alarm: e.ID(), Source: sig.Source, Summary: clip(sig.Summary, maxIncidentTitle), State: e.State, Since: e.Since, Repeats: e.Repeats}
+	err = s.attempt(tx, func() (err error) {
+		open, err = s.Incidents.NoteAlarm(tx.Context(), tx, e.Reference, n)
+		return err
+	})
+	if isUnusable(err) { // the facts of the alarm tell it anyway
+		s.Log.WarnContext(tx.Context(), "an incident does not take a note of its alarm", "incident", e.Reference, "alarm", e.ID(), "error", err)
+		return false, nil
 	}
-	return err
+	return open, err
 }
 
 // raise starts what the rules say and keeps its name with the alarm.
@@ -106,6 +111,7 @@ func (s *Service) incident(tx *db.Tx, i *integration, a action, sig alarm.Signal
 	in := IncidentSignal{
 		ResponsePlanARN: a.plan, DedupeKey: i.dedupe(a, sig.Key, sig.Labels), Title: clip(sig.Summary, maxIncidentTitle), Impact: a.impact,
 		TriggerSource: sig.Source, TriggerARN: sig.ARN, TriggerAt: sig.StartsAt, RawData: rawData(i.name, sig),
+		Involved: involved(tx.Scope, sig.Labels),
 	}
 	if sig.Source == cloudwatch.Kind {
 		in.TriggerSource = "aws.cloudwatch"
@@ -115,10 +121,28 @@ func (s *Service) incident(tx *db.Tx, i *integration, a action, sig alarm.Signal
 	}
 	for _, r := range []string{sig.ARN, sig.URL} {
 		if r != "" {
-			in.Related = append(in.Related, r)
+			in.Links = append(in.Links, r)
 		}
 	}
 	return in
+}
+
+var nodeID = regexp.MustCompile(`^mi-[0-9a-f]{17}$`)
+
+// involved is what labels name by an ARN or by the id of a node.
+func involved(scope db.Scope, labels map[string]string) []string {
+	const most = 50
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(labels)) {
+		v := labels[k]
+		if nodeID.MatchString(v) {
+			v = arn.SSM(scope, "managed-instance/"+v)
+		}
+		if k != "topic" && arn.Is(v) && len(v) <= 1000 && len(out) < most && !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out
 }
 
 // open opens an OpsItem that nobody owns.

@@ -81,11 +81,11 @@ func (i *incidents) StartFromAlarm(_ context.Context, tx *db.Tx, in intake.Incid
 	return arn, true, nil
 }
 
-func (i *incidents) NoteAlarm(_ context.Context, _ *db.Tx, _ string, n intake.Note) error {
+func (i *incidents) NoteAlarm(_ context.Context, _ *db.Tx, _ string, n intake.Note) (bool, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.notes = append(i.notes, n)
-	return nil
+	return true, nil
 }
 
 type world struct {
@@ -301,7 +301,7 @@ func TestBadDeliveriesChangeNothing(t *testing.T) {
 		"too large":   {"alertmanager/" + amKey, strings.Repeat(" ", intake.MaxBody+1), nil, 413, `{"error":"TooLarge"`},
 		"compressed":  {"alertmanager/" + amKey, "{}", []string{"Content-Encoding", "gzip"}, 415, `{"error":"UnsupportedEncoding"`},
 		"cloudwatch":  {"cloudwatch/" + cwKey, "{}", nil, 400, `{"error":"BadDelivery","message":"this is neither`},
-		"bad message": {"cloudwatch/" + cwKey, `{"Type":"Notification","Message":"{\"AlarmName\":\"a\"}"}`, nil, 400, `{"error":"BadDelivery","message":"Message: NewStateValue is missing"}`},
+		"bad message": {"cloudwatch/" + cwKey, `{"Type":"Notification","Message":"{\"AlarmName\":\"a\"}"}`, nil, 400, `{"error":"BadDelivery","message":"in Message: NewStateValue is missing"}`},
 	} {
 		code, got := w.post("/intake/"+c.path, c.body, c.header...)
 		if code != c.code || !strings.HasPrefix(got, c.want) {

@@ -18,22 +18,25 @@ type IncidentSignal struct {
 	TriggerARN      string // of the CloudWatch alarm, "" for others
 	TriggerAt       time.Time
 	RawData         string   // JSON, at most 10,000 characters
-	Related         []string // ARNs or URLs of what is involved
+	Involved        []string // ARNs of resources that the labels name
+	Links           []string // ARN of the alarm, URL of where the sender shows it
 }
 
 // Note tells an incident what became of an alarm that led to it.
 type Note struct {
 	Alarm   string // its id in facts
-	State   alarm.State
+	Source  string
 	Summary string
-	At      time.Time // by the sender's clock
+	State   alarm.State
+	Since   time.Time // of the state, by the sender's clock
+	Repeats int64     // how often it was repeated since it stands
 }
 
 // Incidents starts incidents; package incident does. Errors of status 4xx say
 // that this signal cannot be used; what was written before them is undone.
 type Incidents interface {
 	StartFromAlarm(ctx context.Context, tx *db.Tx, in IncidentSignal) (incidentARN string, opened bool, err error)
-	NoteAlarm(ctx context.Context, tx *db.Tx, incidentARN string, n Note) error
+	NoteAlarm(ctx context.Context, tx *db.Tx, incidentARN string, n Note) (open bool, err error)
 }
 
 // OpsItemSignal asks for an OpsItem.

@@ -6,9 +6,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/capability/command"
-	"github.com/watchbill/watchbill/internal/capability/incident"
 	"github.com/watchbill/watchbill/internal/capability/node"
-	"github.com/watchbill/watchbill/internal/intake"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/identity"
 	"github.com/watchbill/watchbill/internal/wire/fault"
@@ -74,20 +72,4 @@ func revealing(input any) bool {
 		return in.WithDecryption != nil && *in.WithDecryption
 	}
 	return true
-}
-
-// fromAlarms starts incidents for the intake.
-type fromAlarms struct{ incidents *incident.Service }
-
-// StartFromAlarm starts an incident or folds into the open one.
-func (f fromAlarms) StartFromAlarm(ctx context.Context, tx *db.Tx, in intake.IncidentSignal) (string, bool, error) {
-	return f.incidents.StartFromAlarm(ctx, tx, incident.FromAlarm{
-		Plan: in.ResponsePlanARN, Key: in.DedupeKey, Title: in.Title, Impact: in.Impact, Source: in.TriggerSource, TriggerARN: in.TriggerARN,
-		RawData: in.RawData, At: in.TriggerAt, Related: in.Related,
-	})
-}
-
-// NoteAlarm tells the incident that its alarm is over.
-func (f fromAlarms) NoteAlarm(_ context.Context, tx *db.Tx, incidentARN string, n intake.Note) error {
-	return f.incidents.AlarmCleared(tx, incidentARN, n.Summary, n.At)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/watchbill/watchbill/internal/platform/arn"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
+	"github.com/watchbill/watchbill/internal/wire/fault"
 )
 
 // tagKinds names the tag table's kind of each kind of resource in an ARN.
@@ -39,8 +40,23 @@ func (h *hub) tagsOf(ctx context.Context, name string) (tags map[string]string, 
 		kind = known
 	}
 	err = h.db.View(db.WithScope(ctx, scope), func(tx *db.Tx) error {
-		tags, err = tagging.Get(tx, kind, id)
-		return err
+		if tags, err = tagging.Get(tx, kind, id); err != nil || kind != "Parameter" || strings.HasPrefix(id, "/") {
+			return err
+		}
+		return addRooted(tx, tags, id)
 	})
 	return tags, err
+}
+
+// addRooted adds the tags of the parameter "/x" to those of "x": the ARN is the
+// same. Where they contradict each other nothing can be decided.
+func addRooted(tx *db.Tx, tags map[string]string, id string) error {
+	rooted, err := tagging.Get(tx, "Parameter", "/"+id)
+	for k, v := range rooted {
+		if old, ok := tags[k]; ok && old != v {
+			return fault.AccessDenied("The parameters %s and /%s have one ARN and contradict each other in the tag %s.", id, id, k)
+		}
+		tags[k] = v
+	}
+	return err
 }

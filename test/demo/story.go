@@ -179,7 +179,7 @@ func (s *stage) runbook(ctx context.Context) error {
 		switch e.AutomationExecutionStatus {
 		case ssm.AutomationExecutionStatusSuccess:
 			return true, nil
-		case ssm.AutomationExecutionStatusFailed, ssm.AutomationExecutionStatusCancelled, ssm.AutomationExecutionStatusTimedout, ssm.AutomationExecutionStatusRejected:
+		case ssm.AutomationExecutionStatusFailed, ssm.AutomationExecutionStatusCancelled, ssm.AutomationExecutionStatusTimedOut, ssm.AutomationExecutionStatusRejected:
 			return false, fmt.Errorf("it ended %s: %s", e.AutomationExecutionStatus, deref(e.FailureMessage))
 		}
 		return false, nil

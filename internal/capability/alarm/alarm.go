@@ -43,6 +43,7 @@ type Entry struct {
 	State       State
 	Since       time.Time // when the state began, by the sender's clock
 	Opened      int64     // how often it came to stand
+	Repeats     int64     // how often it was repeated since it stands, or stood last
 	Deliveries  int64     // signals of all kinds
 	LastSeen    time.Time
 	Severity    string
@@ -96,6 +97,12 @@ func (s *Service) Observe(tx *db.Tx, sig Signal) (Transition, error) {
 	var change Change
 	e.spell, change = next(e.spell, moment{state: sig.State, starts: micro(sig.StartsAt), ends: micro(sig.EndsAt)}, tx.Now)
 	e.State, e.Since, e.Opened = e.spell.state, e.spell.since, e.spell.opened
+	switch change {
+	case Opened, Reopened:
+		e.Repeats = 0
+	case Folded:
+		e.Repeats++
+	}
 	e.Deliveries++
 	e.unnoted++
 	e.LastSeen = tx.Now

@@ -9,7 +9,7 @@ import (
 	"github.com/watchbill/watchbill/internal/platform/db"
 )
 
-const columns = `integration, alarm_key, source, state, since, started, ended, closed, opened, deliveries, unnoted, noted, last_seen,
+const columns = `integration, alarm_key, source, state, since, started, ended, closed, opened, repeats, deliveries, unnoted, noted, last_seen,
 	severity, owner, reference, summary, labels, spec`
 
 const one = ` from alarm_alarm where account = $1 and region = $2 and integration = $3 and alarm_key = $4`
@@ -20,7 +20,7 @@ func scan(r scanner) (*Entry, error) {
 	e := &Entry{}
 	var since, started, ended, closed, noted, seen int64
 	var labels, spec string
-	err := r.Scan(&e.Integration, &e.Key, &e.Source, &e.State, &since, &started, &ended, &closed, &e.Opened, &e.Deliveries, &e.unnoted, &noted, &seen,
+	err := r.Scan(&e.Integration, &e.Key, &e.Source, &e.State, &since, &started, &ended, &closed, &e.Opened, &e.Repeats, &e.Deliveries, &e.unnoted, &noted, &seen,
 		&e.Severity, &e.Owner, &e.Reference, &e.Summary, &labels, &spec)
 	if err != nil {
 		return nil, err
@@ -64,8 +64,8 @@ func take(tx *db.Tx, sig Signal) (*Entry, error) {
 
 func insert(tx *db.Tx, e *Entry) (bool, error) {
 	n, err := tx.Exec(`insert into alarm_alarm(account, region, integration, alarm_key, source, state, since, started, ended, closed, opened,
-		deliveries, unnoted, noted, last_seen, severity, owner, reference, summary, labels, spec)
-		values($1, $2, $3, $4, '', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', '', '', '{}', '{}')
+		repeats, deliveries, unnoted, noted, last_seen, severity, owner, reference, summary, labels, spec)
+		values($1, $2, $3, $4, '', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', '', '', '{}', '{}')
 		on conflict do nothing`, tx.Scope.Account, tx.Scope.Region, e.Integration, e.Key)
 	return n == 1, err
 }
@@ -76,10 +76,10 @@ func save(tx *db.Tx, e *Entry, described bool) error {
 	w := e.spell
 	args := []any{
 		tx.Scope.Account, tx.Scope.Region, e.Integration, e.Key, e.State, db.Micros(e.Since), db.Micros(w.started), db.Micros(w.ended),
-		db.Micros(w.closed), e.Opened, e.Deliveries, e.unnoted, db.Micros(e.noted), db.Micros(e.LastSeen),
+		db.Micros(w.closed), e.Opened, e.Repeats, e.Deliveries, e.unnoted, db.Micros(e.noted), db.Micros(e.LastSeen),
 	}
 	const counts = `update alarm_alarm set state = $5, since = $6, started = $7, ended = $8, closed = $9, opened = $10,
-		deliveries = $11, unnoted = $12, noted = $13, last_seen = $14`
+		repeats = $11, deliveries = $12, unnoted = $13, noted = $14, last_seen = $15`
 	const where = ` where account = $1 and region = $2 and integration = $3 and alarm_key = $4`
 	if !described {
 		_, err := tx.Exec(counts+where, args...)
@@ -94,7 +94,7 @@ func save(tx *db.Tx, e *Entry, described bool) error {
 		return err
 	}
 	args = append(args, e.Source, e.Severity, e.Owner, e.Summary, string(labels), string(spec))
-	_, err = tx.Exec(counts+`, source = $15, severity = $16, owner = $17, summary = $18, labels = $19, spec = $20`+where, args...)
+	_, err = tx.Exec(counts+`, source = $16, severity = $17, owner = $18, summary = $19, labels = $20, spec = $21`+where, args...)
 	return err
 }
 

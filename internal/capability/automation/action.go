@@ -19,6 +19,8 @@ type action struct {
 	collect   func(w *work, in map[string]any) (*call, error)
 	collected func(w *work, in map[string]any, body []byte) outcome
 	interrupt func(far string) *call
+	find      func(w *work, in map[string]any) (*call, error) // looks for what a call started whose answer is lost
+	found     func(w *work, in map[string]any, body []byte) (outcome, error)
 	raw       []string // inputs whose references the action resolves itself
 }
 
@@ -27,8 +29,10 @@ type call struct {
 	id                 string // invocation id, "" for one that only reads
 	service, operation string
 	body               []byte
-	repeatable         bool // making it twice does no harm
-	repeated           bool // it may have been made before
+	repeatable         bool  // making it twice does no harm
+	repeated           bool  // it may have been made before
+	lookup             *call // finds what it started when its answer is lost, nil when nothing can
+	looked             bool  // the body is the answer of lookup
 }
 
 // outcome is what an attempt of a step came to.
@@ -74,7 +78,7 @@ func init() {
 	actions["aws:executeAwsApi"] = action{timeout: apiTime, call: apiCall, answer: apiAnswer}
 	actions["aws:loop"] = action{decide: loop, raw: []string{"LoopCondition"}}
 	actions["aws:pause"] = action{decide: pause}
-	actions["aws:runCommand"] = action{call: sendCommand, answer: commandSent, collect: askCommand, collected: commandAnswer, interrupt: cancelCommand}
+	actions["aws:runCommand"] = action{call: sendCommand, answer: commandSent, collect: askCommand, collected: commandAnswer, interrupt: cancelCommand, find: findCommand, found: commandFound}
 	actions["aws:sleep"] = action{decide: sleep}
 	actions["aws:updateVariable"] = action{decide: updateVariable, raw: []string{"Name"}}
 	actions["aws:waitForAwsResourceProperty"] = action{timeout: time.Hour, call: apiCall, answer: waitForProperty, collect: apiCall, collected: waitForProperty}

@@ -1,9 +1,14 @@
 package automation
 
 import (
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
 )
@@ -60,6 +65,59 @@ func cancelCommand(far string) *call {
 		return nil
 	}
 	return &call{service: "ssm", operation: "CancelCommand", body: b, repeatable: true}
+}
+
+// findCommand looks for the command that a lost answer of SendCommand was about.
+func findCommand(w *work, in map[string]any) (*call, error) {
+	b, err := marshal(map[string]any{"MaxResults": 50, "Filters": []any{
+		map[string]any{"key": "InvokedAfter", "value": w.row.Intent.Add(-time.Second).Truncate(time.Second).Format(time.RFC3339)},
+		map[string]any{"key": "DocumentName", "value": text(in["DocumentName"])},
+	}})
+	return &call{service: "ssm", operation: "ListCommands", body: b, repeatable: true}, err
+}
+
+var errAmbiguous = errors.New("it cannot be told which command it was")
+
+// commandFound takes the one command that was sent as the step would have sent it
+// and that no other step has. The front door said that there is one; with
+// several it cannot be told which.
+func commandFound(w *work, in map[string]any, body []byte) (outcome, error) {
+	var out struct {
+		Commands []struct {
+			CommandId, Comment string
+			InstanceIds        []string
+			Targets            any
+			Parameters         map[string][]string
+		}
+	}
+	if err := json.Unmarshal(body, &out); err != nil {
+		return outcome{}, err
+	}
+	parameters, _ := in["Parameters"].(map[string]any)
+	var ids []string
+	for _, c := range out.Commands {
+		_, _, _, err := executionOfFar(w.tx, c.CommandId)
+		if errors.Is(err, sql.ErrNoRows) && c.Comment == text(in["Comment"]) && sameTexts(c.Parameters, allTexts(parameters)) &&
+			slices.Equal(c.InstanceIds, listTexts(in["InstanceIds"])) && slices.Equal(listTexts(c.Targets), listTexts(in["Targets"])) {
+			ids = append(ids, c.CommandId)
+		}
+	}
+	if len(ids) != 1 {
+		return outcome{}, errAmbiguous
+	}
+	return outcome{kind: away, far: ids[0], outputs: map[string]any{"CommandId": ids[0]}}, nil
+}
+
+func listTexts(v any) []string {
+	if v == nil {
+		return nil
+	}
+	return texts(v)
+}
+
+// sameTexts compares parameters; no value and none given are the same.
+func sameTexts(a, b map[string][]string) bool {
+	return len(a) == len(b) && maps.EqualFunc(a, b, slices.Equal)
 }
 
 // invocation is what aws:runCommand reads of a CommandInvocation.

@@ -64,7 +64,7 @@ func sleepUntil(in map[string]any, now time.Time) (time.Time, error) {
 			return t.UTC(), nil
 		}
 	}
-	return now, errors.New("Timestamp is not an ISO 8601 time")
+	return now, errors.New("the Timestamp is not an ISO 8601 time")
 }
 
 var isoDuration = regexp.MustCompile(`^P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?$`)
@@ -74,7 +74,7 @@ var isoDuration = regexp.MustCompile(`^P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:
 func parseDuration(s string) (time.Duration, error) {
 	m := isoDuration.FindStringSubmatch(s)
 	if m == nil || s == "P" || strings.HasSuffix(s, "T") {
-		return 0, errors.New("Duration is not an ISO 8601 duration such as PT10M")
+		return 0, errors.New("the Duration is not an ISO 8601 duration such as PT10M")
 	}
 	var total float64
 	for i, unit := range []float64{7 * 86400, 86400, 3600, 60, 1} {
@@ -83,12 +83,12 @@ func parseDuration(s string) (time.Duration, error) {
 		}
 		n, err := strconv.ParseFloat(m[i+1], 64)
 		if err != nil {
-			return 0, errors.New("Duration is not an ISO 8601 duration such as PT10M")
+			return 0, errors.New("the Duration is not an ISO 8601 duration such as PT10M")
 		}
 		total += n * unit
 	}
 	if total > 10*365*86400 {
-		return 0, errors.New("Duration is too long")
+		return 0, errors.New("the Duration is too long")
 	}
 	return time.Duration(total * float64(time.Second)), nil
 }

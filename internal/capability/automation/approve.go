@@ -90,41 +90,27 @@ func (w *work) decide(c identity.Caller, decision, comment string) error {
 	if err := w.mayDecide(c, q, given); err != nil {
 		return err
 	}
-	a := approval{ARN: c.ARN, Human: person(c), Decision: decision, Comment: comment, At: w.tx.Now}
+	a := approval{ARN: c.ARN, Human: c.Human, Decision: decision, Comment: comment, At: w.tx.Now}
 	if err := insertApproval(w.tx, p.ID, len(given), a); err != nil {
 		return err
 	}
 	return w.decided(q, append(given, a))
 }
 
-// mayDecide refuses who is not an approver, who started the execution, and who
-// has decided already. People count, not keys.
+// mayDecide refuses who is not an approver, machines, who started the execution,
+// and who has decided already. People count, not keys.
 func (w *work) mayDecide(c identity.Caller, q question, given []approval) error {
-	if !slices.ContainsFunc(q.approvers, func(a string) bool { return names(a, c) }) {
+	switch {
+	case !slices.ContainsFunc(q.approvers, func(a string) bool { return names(a, c) }):
 		return &refusal{"the caller is not one of the approvers"}
-	}
-	if person(c) == w.requester() {
+	case c.Human == "":
+		return &refusal{"only a person can approve or reject"}
+	case c.Human == w.ex.Human:
 		return &refusal{"who started the execution cannot approve or reject it"}
-	}
-	if slices.ContainsFunc(given, func(a approval) bool { return a.Human == person(c) }) {
+	case slices.ContainsFunc(given, func(a approval) bool { return a.Human == c.Human }):
 		return &refusal{"the caller has already decided"}
 	}
 	return nil
-}
-
-// person is the human behind a caller; a caller without one counts as itself.
-func person(c identity.Caller) string {
-	if c.Human != "" {
-		return c.Human
-	}
-	return principal(c.ARN)
-}
-
-func (w *work) requester() string {
-	if w.ex.Human != "" {
-		return w.ex.Human
-	}
-	return principal(w.ex.StartedBy)
 }
 
 // principal is the ARN without the session of an assumed role, which any name

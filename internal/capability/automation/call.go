@@ -59,7 +59,7 @@ func (w *work) invocationID() string {
 
 // passing says whether a fault may be gone at the next try.
 func passing(err error) bool {
-	if err == nil || errors.Is(err, errNotMade) {
+	if err == nil {
 		return false
 	}
 	coded, ok := errors.AsType[fault.Coded](err)

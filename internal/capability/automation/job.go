@@ -56,6 +56,11 @@ func (s *Service) run(ctx context.Context, r *task.Run) error {
 	if (passing(err) || lostAnswer(c, err)) && r.Attempt < patience {
 		return err
 	}
+	if lostAnswer(c, err) && c.lookup != nil {
+		if found, lookErr := s.perform(ctx, caller, c.lookup); lookErr == nil {
+			body, err, c.looked = found, nil, true
+		}
+	}
 	return s.answered(ctx, r, a, c, body, err)
 }
 
@@ -85,6 +90,11 @@ func (w *work) begin() (*call, error) {
 	}
 	if !c.repeatable {
 		c.id = w.invocationID()
+	}
+	if act.find != nil && c.repeated {
+		if c.lookup, err = act.find(w, in); err != nil {
+			return nil, err
+		}
 	}
 	return c, w.s.updateStep(w.tx, w.row)
 }
@@ -123,25 +133,39 @@ func (s *Service) answered(ctx context.Context, r *task.Run, a stepArgs, c *call
 		}
 		switch {
 		case !w.running(a):
-			return w.late(a, body, callErr)
-		case (passing(callErr) || lostAnswer(c, callErr)) && !c.repeatable:
+			return w.late(a, c, body, callErr)
+		case (passing(callErr) || lostAnswer(c, callErr)) && !c.repeatable && !errors.Is(callErr, errNotMade):
 			return w.unknown(c)
 		case callErr != nil:
 			return w.settle(callFailed(c, callErr))
 		}
-		v, err := s.opened(tx, w.row)
-		if err != nil {
-			return err
-		}
-		return w.settle(actions[w.row.Action].answer(w, v.Inputs, body))
+		return w.understand(c, body)
 	})
 }
 
+// understand settles the running step by a body: the answer of its call, or what
+// a lookup found that an earlier attempt of the call had started.
+func (w *work) understand(c *call, body []byte) error {
+	v, err := w.s.opened(w.tx, w.row)
+	if err != nil {
+		return err
+	}
+	act := actions[w.row.Action]
+	if !c.looked {
+		return w.settle(act.answer(w, v.Inputs, body))
+	}
+	o, err := act.found(w, v.Inputs, body)
+	if err != nil {
+		return w.unknown(c)
+	}
+	return w.settle(o)
+}
+
 // late stops what a call started for an attempt that ended meanwhile.
-func (w *work) late(a stepArgs, body []byte, callErr error) error {
+func (w *work) late(a stepArgs, c *call, body []byte, callErr error) error {
 	for _, p := range w.steps {
 		act := actions[p.Action]
-		if p.ID != a.Step || p.Attempt != a.Attempt || callErr != nil || act.interrupt == nil {
+		if p.ID != a.Step || p.Attempt != a.Attempt || callErr != nil || act.interrupt == nil || c.looked {
 			continue
 		}
 		w.row = p

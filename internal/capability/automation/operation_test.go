@@ -299,6 +299,7 @@ func TestApprovals(t *testing.T) {
 		{"by role ARN", role, 1, []answer{{session("dev", "ops", "h1"), approve, refused}, {session("ops", "s", "h1"), approve, ""}}, success},
 		{"by assumed-role ARN", "arn:aws:sts::123456789012:assumed-role/ops/s", 1, []answer{{session("ops", "t", "h1"), approve, refused}, {session("ops", "s", "h1"), approve, ""}}, success},
 		{"one person in two roles", role + ", grace", 2, []answer{{user("grace"), approve, ""}, {session("ops", "s", "human-grace"), approve, refused}}, waiting},
+		{"a machine", role, 1, []answer{{session("ops", "s", ""), approve, refused}}, waiting},
 		{"a role named like a user", "grace", 1, []answer{{session("grace", "s", "h1"), approve, refused}}, waiting},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

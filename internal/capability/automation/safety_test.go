@@ -112,6 +112,51 @@ func TestAnswerLostByTheFrontDoor(t *testing.T) {
 	})
 }
 
+const sendBook = head + `
+  - {name: a, action: "aws:runCommand", maxAttempts: 3, inputs: {DocumentName: AWS-RunShellScript, InstanceIds: [mi-00000000000000001], Parameters: {commands: [id]}}}`
+
+// A command whose answer the front door lost is found among the commands.
+func TestCommandIsFoundAgain(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		others []*ssm.SendCommandInput
+		want   string
+	}{
+		{name: "alone", want: "Success: a:Success"},
+		{
+			name: "among others", want: "Success: a:Success",
+			others: []*ssm.SendCommandInput{
+				{DocumentName: new("AWS-RunShellScript"), InstanceIds: []string{"mi-00000000000000002"}, Parameters: map[string][]string{"commands": {"id"}}},
+				{DocumentName: new("AWS-RunShellScript"), InstanceIds: []string{"mi-00000000000000001"}, Parameters: map[string][]string{"commands": {"ls"}}},
+			},
+		},
+		{
+			name: "with one that is the same", want: "Waiting: a:Waiting",
+			others: []*ssm.SendCommandInput{{DocumentName: new("AWS-RunShellScript"), InstanceIds: []string{"mi-00000000000000001"}, Parameters: map[string][]string{"commands": {"id"}}}},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w, id := crashing(t, sendBook)
+				for _, in := range tc.others {
+					if _, err := w.far.sendCommand(t.Context(), in); err != nil {
+						t.Fatal(err)
+					}
+				}
+				w.far.fail["SendCommand"] = fault.New(409, "ConflictException", "An earlier attempt was carried out.")
+				w.restart()
+				w.wait(30 * time.Second)
+				if len(w.far.order) != 1+len(tc.others) {
+					t.Errorf("%d commands", len(w.far.order))
+				}
+				w.end(0, ssm.CommandInvocationStatusSuccess, 0, "")
+				w.wait(2 * time.Second)
+				want(t, w.outcome(id), tc.want)
+			})
+		})
+	}
+}
+
 // A refusal of the first call is an answer, whatever its status.
 func TestConflictIsAnAnswer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -212,6 +257,19 @@ mainSteps:
 		})
 		if err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// A role that cannot be assumed fails the step that needs it, with the reason.
+func TestRoleIsRefused(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, dbtest.SQLite(t, schema...), map[string]string{})
+		e := runFor(w, "assumeRole: arn:aws:iam::123456789012:role/gone\n"+head+`
+  - {name: a, action: "aws:executeAwsApi", inputs: {Service: ssm, Api: CreateOpsItem, Title: t, Description: d, Source: s}}`, 5*time.Second)
+		want(t, string(e.AutomationExecutionStatus)+" "+steps(e), "Failed a:Failed")
+		if s := e.StepExecutions[0]; *s.FailureDetails.FailureType != "AccessDeniedException" || w.far.opsItems != 0 {
+			t.Errorf("%+v", s.FailureDetails)
 		}
 	})
 }

@@ -217,13 +217,14 @@ func TestDiesBeforeEachCommit(t *testing.T) {
 // Each task of the story runs in a process of its own.
 func TestRestartsAtEachStep(t *testing.T) {
 	dbtest.Each(t, schema, func(t *testing.T, d *db.DB) {
-		ctx, stop := context.WithCancel(t.Context())
+		stop := func() {}
 		d.BeforeCommit(func(*db.Tx) error { stop(); return nil })
 		w := newWorld(t, d, map[string]string{"Restart": strings.Replace(restartRunbook, "PT30S", "PT0S", 1)})
 		w.far.params["/demo/service"] = "shop"
 		id, processes := w.start(restartInput()), 0
 		for range 100 {
 			before := w.facts() + w.far.seen()
+			var ctx context.Context
 			ctx, stop = context.WithCancel(t.Context())
 			if err := errors.Join(w.tasks.RunDue(ctx), w.journal.Dispatch(t.Context())); err != nil && !errors.Is(err, context.Canceled) {
 				t.Fatal(err)

@@ -29,6 +29,7 @@ import (
 	"github.com/watchbill/watchbill/internal/platform/task"
 	"github.com/watchbill/watchbill/internal/platform/task/tasktest"
 	"github.com/watchbill/watchbill/internal/wire"
+	"github.com/watchbill/watchbill/internal/wire/fault"
 )
 
 var (
@@ -105,7 +106,10 @@ func (w *world) restart() {
 	w.dead = false
 	w.mu.Unlock()
 	w.tasks, w.journal = tasktest.New(w.t, w.d), journaltest.New(w.t, w.d)
-	w.docs = document.New(document.Service{DB: w.d, Journal: w.journal})
+	w.docs = document.New(document.Service{
+		DB: w.d, Journal: w.journal,
+		Allow: func(ctx context.Context, _ string, resources ...string) error { return passRole(ctx, resources[0]) },
+	})
 	w.svc = automation.New(automation.Service{
 		DB: w.d, Tasks: w.tasks, Journal: w.journal, Sealer: w.sealer, Documents: w.docs, Roles: w, Caller: w,
 		Log:      slog.New(slog.NewTextHandler(io.Discard, nil)),
@@ -145,6 +149,9 @@ func (w *world) book(name, text string) {
 // AssumeRole gives a session of the role.
 func (w *world) AssumeRole(ctx context.Context, role, session string) (context.Context, error) {
 	name := role[strings.LastIndexByte(role, '/')+1:]
+	if name == "gone" {
+		return nil, fault.AccessDenied("role %s does not exist", role)
+	}
 	return identity.With(ctx, identity.Caller{
 		ARN: "arn:aws:sts::123456789012:assumed-role/" + name + "/" + session, Account: scope.Account, Kind: identity.Role,
 	}), nil
@@ -324,8 +331,9 @@ func (f *farSide) once(ctx context.Context, b wire.Binding, in any, next func(co
 
 func (f *farSide) bindings() []wire.Binding {
 	return []wire.Binding{
-		ssm.BindSendCommand(f.sendCommand), ssm.BindListCommandInvocations(f.invocations), ssm.BindCancelCommand(f.cancel),
+		ssm.BindSendCommand(f.sendCommand), ssm.BindListCommandInvocations(f.invocations), ssm.BindCancelCommand(f.cancel), ssm.BindListCommands(f.list),
 		ssm.BindGetParameter(f.parameter), ssm.BindCreateOpsItem(f.opsItem), incidents.BindListIncidentRecords(f.incidents),
+		incidents.BindCreateTimelineEvent(f.timelineEvent),
 	}
 }
 
@@ -339,6 +347,21 @@ func (f *farSide) sendCommand(_ context.Context, in *ssm.SendCommandInput) (*ssm
 	f.commands[c.id] = c
 	f.order = append(f.order, c.id)
 	return &ssm.SendCommandOutput{Command: &ssm.Command{CommandId: &c.id}}, nil
+}
+
+func (f *farSide) list(_ context.Context, in *ssm.ListCommandsInput) (*ssm.ListCommandsOutput, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := &ssm.ListCommandsOutput{}
+	for _, id := range f.order {
+		c := f.commands[id]
+		if *in.Filters[1].Value == *c.in.DocumentName {
+			out.Commands = append(out.Commands, ssm.Command{
+				CommandId: &c.id, DocumentName: c.in.DocumentName, InstanceIds: c.in.InstanceIds, Parameters: c.in.Parameters, Comment: c.in.Comment,
+			})
+		}
+	}
+	return out, nil
 }
 
 func (f *farSide) invocations(_ context.Context, in *ssm.ListCommandInvocationsInput) (*ssm.ListCommandInvocationsOutput, error) {
@@ -378,6 +401,13 @@ func (f *farSide) opsItem(context.Context, *ssm.CreateOpsItemInput) (*ssm.Create
 	defer f.mu.Unlock()
 	f.opsItems++
 	return &ssm.CreateOpsItemOutput{OpsItemId: new(fmt.Sprintf("oi-%012d", f.opsItems))}, nil
+}
+
+func (f *farSide) timelineEvent(_ context.Context, in *incidents.CreateTimelineEventInput) (*incidents.CreateTimelineEventOutput, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.params["/event"] = in.EventTime.UTC().Format(time.RFC3339) + " " + *in.EventType
+	return &incidents.CreateTimelineEventOutput{EventId: new("e"), IncidentRecordArn: in.IncidentRecordArn}, nil
 }
 
 func (f *farSide) incidents(context.Context, *incidents.ListIncidentRecordsInput) (*incidents.ListIncidentRecordsOutput, error) {

@@ -1,58 +1,42 @@
 package incident
 
 import (
-	"context"
+	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/watchbill/watchbill/internal/api/incidents"
-	"github.com/watchbill/watchbill/internal/platform/arn"
 	"github.com/watchbill/watchbill/internal/platform/db"
 )
 
-// FromAlarm asks for an incident on behalf of an alarm.
-type FromAlarm struct {
-	Plan       string // ARN of the response plan
-	Key        string // the same for all reports that belong to one incident
-	Title      string // of the incident; "" for the plan's
-	Impact     int32  // 0 for the plan's
-	Source     string // as "alertmanager"
-	TriggerARN string
-	RawData    string // JSON
-	At         time.Time
-	Related    []string // ARNs of involved resources, URLs of what else to look at
+// AlarmNote tells what became of an alarm that led to an incident.
+type AlarmNote struct {
+	Key     string // the same for all notes of one alarm
+	Name    string
+	Source  string
+	Since   time.Time // when the alarm began, or ended
+	Repeats int64     // how often it was repeated since it began
+	Cleared bool
 }
 
-// StartFromAlarm starts an incident, or folds into the open one of the same key and
-// tells it on the timeline, in the caller's transaction.
-func (s *Service) StartFromAlarm(ctx context.Context, tx *db.Tx, in FromAlarm) (id string, opened bool, err error) {
-	return s.Start(ctx, tx, Start{
-		Plan: in.Plan, Title: in.Title, Impact: in.Impact, Source: in.Source, TriggerARN: in.TriggerARN, RawData: clip(in.RawData, 10000),
-		At: in.At, Alarm: in.Key, Related: relatedTo(in.Related),
-	})
-}
-
-func relatedTo(names []string) (out []incidents.RelatedItem) {
-	for _, n := range names {
-		if arn.Is(n) {
-			out = append(out, related(incidents.ItemTypeInvolvedResource, n, n))
-			continue
-		}
-		out = append(out, incidents.RelatedItem{
-			Title: new("Alarm"), Identifier: &incidents.ItemIdentifier{Type: incidents.ItemTypeOther, Value: &incidents.ItemValue{Url: new(n)}},
-		})
-	}
-	return out
-}
-
-// AlarmCleared notes on the timeline that an alarm is over. The incident stays open:
-// closing it is for people.
-func (s *Service) AlarmCleared(tx *db.Tx, incident, name string, at time.Time) error {
-	_, ok, err := loadRecord(tx, incident, "")
+// NoteAlarm puts a note on the timeline of an incident, in the caller's
+// transaction: one event that counts the repetitions, and one for the end. It
+// says whether the incident is open; one that is not takes no repetitions. An
+// alarm that ended leaves the incident open: that is for people to say.
+func (s *Service) NoteAlarm(tx *db.Tx, incident string, n AlarmNote) (open bool, err error) {
+	r, ok, err := loadRecord(tx, incident, "{lock}")
 	if err != nil || !ok {
-		return err
+		return false, err
 	}
-	if at.IsZero() || at.After(tx.Now) {
-		at = tx.Now
+	open = r.Status == incidents.IncidentRecordStatusOpen
+	if n.Cleared {
+		return open, s.happened(tx, incident, typeAlarmCleared, tx.Now, map[string]any{"alarm": n.Name, "alarmKey": n.Key, "source": n.Source})
 	}
-	return s.happened(tx, incident, typeAlarmCleared, at, map[string]any{"alarm": name})
+	if !open {
+		return false, nil
+	}
+	return true, putEvent(tx, incident, event{
+		ID:   uuid.NewSHA1(uuid.Nil, fmt.Appendf(nil, "%s\x00%s\x00%d", incident, n.Key, db.Micros(n.Since))).String(),
+		Type: typeAlarmRepeated, At: tx.Now, Updated: tx.Now, Data: js(map[string]any{"alarm": n.Name, "alarmKey": n.Key, "count": n.Repeats}),
+	})
 }

@@ -62,11 +62,11 @@ func notification(o *payload.Object) (Delivery, error) {
 	}
 	inner, err := payload.Parse([]byte(message))
 	if err != nil {
-		return Delivery{}, fmt.Errorf("Message: %w", err)
+		return Delivery{}, fmt.Errorf("in Message: %w", err)
 	}
 	d, err := event(inner)
 	if err != nil {
-		return d, fmt.Errorf("Message: %w", err)
+		return d, fmt.Errorf("in Message: %w", err)
 	}
 	if topic != "" {
 		d.Signal.Labels["topic"] = topic

@@ -30,6 +30,7 @@ const (
 	Rejected       = "SSM Automation Rejection for Incident"
 	RunbookEnd     = "SSM Automation Execution End for Incident"
 	AlarmCleared   = "SSM Incident Alarm Clear"
+	AlarmRepeated  = "SSM Incident Alarm Repeat"
 	Custom         = "Custom Event"
 	Note           = "Note"
 )
@@ -93,6 +94,7 @@ type detail struct {
 	StepStatus      string      `json:"stepStatus"`
 	Approver        string      `json:"approver"`
 	Alarm           string      `json:"alarm"`
+	Count           int         `json:"count"`
 }
 
 // attribute is one change of a record.
@@ -151,6 +153,12 @@ var lines = map[string]func(detail) string{
 	EngageFailed: func(d detail) string { return after("Could not engage "+d.ContactARN, d.Message) },
 	StageSkipped: func(d detail) string {
 		return fmt.Sprintf("Stage %d of %s reaches nobody: skipped", d.Stage, d.Contact)
+	},
+	AlarmRepeated: func(d detail) string {
+		if d.Count == 1 {
+			return "Alarm repeated: " + d.Alarm
+		}
+		return fmt.Sprintf("Alarm repeated %d times: %s", d.Count, d.Alarm)
 	},
 	RunbookStart:   func(d detail) string { return "Runbook " + d.Document + " started" },
 	RunbookStep:    func(d detail) string { return after("Runbook step "+d.Step+": "+d.StepStatus, d.Message) },

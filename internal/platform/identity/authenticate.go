@@ -24,7 +24,7 @@ func (s *Service) Authenticate(r *http.Request, body []byte) (ctx context.Contex
 		return ctx, "", err
 	}
 	service = sig.Scope.Service
-	if err := s.checkScope(sig.Scope); err != nil {
+	if err := s.checkScope(r, sig.Scope); err != nil {
 		return ctx, service, err
 	}
 	var caller Caller
@@ -42,8 +42,11 @@ func (s *Service) Authenticate(r *http.Request, body []byte) (ctx context.Contex
 	return With(ctx, caller), service, nil
 }
 
-func (s *Service) checkScope(c sigv4.Scope) error {
+func (s *Service) checkScope(r *http.Request, c sigv4.Scope) error {
 	f := sigv4.FamilyOf(c.Service)
+	if !slices.Contains(served, c.Service) { // the client expects the errors of the service it meant
+		f = sigv4.FamilyOfRequest(r)
+	}
 	// The older SDKs sign sts for us-east-1 wherever they are.
 	global := c.Service == "sts" && c.Region == "us-east-1"
 	if !slices.Contains(s.config.Regions, c.Region) && !global {

@@ -92,8 +92,9 @@ func (f Family) fault(query, json, text string) *Error {
 	return e
 }
 
-// family guesses from an unread request, for errors before the scope is known.
-func family(r *http.Request) Family {
+// FamilyOfRequest guesses from an unread request, for errors before the service is
+// known, or when it is none of ours.
+func FamilyOfRequest(r *http.Request) Family {
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
 		return Query
 	}

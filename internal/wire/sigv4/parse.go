@@ -44,7 +44,7 @@ type Signature struct {
 // refuses, with an *Error, whatever is incomplete, doubled or out of form, and
 // headers that must be signed and are not.
 func Parse(r *http.Request) (*Signature, error) {
-	f := family(r)
+	f := FamilyOfRequest(r)
 	auth := r.Header.Values("Authorization")
 	presigned := strings.Contains(r.URL.RawQuery, "X-Amz-Signature") || strings.Contains(r.URL.RawQuery, "X-Amz-Algorithm")
 	var s *Signature

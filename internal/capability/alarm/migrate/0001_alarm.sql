@@ -10,6 +10,7 @@ create table alarm_alarm(
 	ended bigint not null,
 	closed bigint not null,
 	opened bigint not null,
+	repeats bigint not null,
 	deliveries bigint not null,
 	unnoted bigint not null,
 	noted bigint not null,
