@@ -210,8 +210,8 @@ var machineTests = []struct {
 	{name: "loop completed", plan: machineLoop, words: "start again complete ok ok", want: "enter a 1;enter b 1;leave b Success;iterate a 1;leave a Success;finish Success", status: success},
 	{
 		name: "loop out of time", plan: func() *plan {
-			p := *loop
-			p.steps = append([]planStep{}, loop.steps...)
+			p := *machineLoop
+			p.steps = append([]planStep{}, machineLoop.steps...)
 			p.steps[0].Timeout = time.Minute
 			return &p
 		}(),
