@@ -80,6 +80,7 @@ func compose(ctx context.Context, cfg Config, d *db.DB, log *slog.Logger) (*hub,
 		return nil, err
 	}
 	h.metrics.register(h.platform.tasks.Collectors()...)
+	h.metrics.register(h.all.intake.Collectors()...)
 	h.background = map[string]func(context.Context) error{
 		"identity": h.platform.identity.Watch,
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"github.com/watchbill/watchbill/internal/api/incidents"
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/api/sts"
+	"github.com/watchbill/watchbill/internal/channel/inbox"
 	"github.com/watchbill/watchbill/internal/platform/db/dbtest"
 	"github.com/watchbill/watchbill/internal/server"
 	"github.com/watchbill/watchbill/internal/wire/client"
@@ -175,4 +177,49 @@ func (h *Hub) Must(t testing.TB, service, operation string, in, out any) {
 	if err := h.Client(t, Admin).Call(t.Context(), service, operation, in, out); err != nil {
 		t.Fatalf("%s:%s: %v", service, operation, err)
 	}
+}
+
+// Call calls an operation as the administrator.
+func (h *Hub) Call(t testing.TB) Call {
+	c := h.Client(t, Admin)
+	return func(service, operation string, in, out any) error {
+		return c.Call(t.Context(), service, operation, in, out)
+	}
+}
+
+// Get gets a page of the hub that is not the API's.
+func (h *Hub) Get(t testing.TB, path string) (int, string) {
+	t.Helper()
+	res, err := h.http.Get(h.URL + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(body)
+}
+
+// Inbox reads the inbox of an address.
+func (h *Hub) Inbox(t testing.TB) func(address string) ([]inbox.Message, error) {
+	return func(address string) ([]inbox.Message, error) {
+		return ReadInbox(t.Context(), h.http, h.URL, address)
+	}
+}
+
+// Post posts nothing to a page of the hub that is not the API's.
+func (h *Hub) Post(t testing.TB, path string) (int, string) {
+	t.Helper()
+	res, err := h.http.Post(h.URL+path, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(body)
 }

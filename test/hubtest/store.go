@@ -8,18 +8,19 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/watchbill/watchbill/internal/platform/db"
+	_ "github.com/watchbill/watchbill/internal/platform/db" // the drivers come with it
 )
 
 // Store is the store of a hub, looked at from outside.
 type Store struct {
 	t      testing.TB
 	pool   *sql.DB
-	tables map[string]string // name -> the query of its rows
+	names  []string
+	tables map[string]string // name -> the query of its rows, of those in a snapshot
 }
 
-// housekeeping are the columns of tasks that change by themselves, and the tasks
-// that calls leave which change nothing.
+// taskQuery leaves out the columns of tasks that change by themselves, and the tasks
+// that calls leave without changing anything.
 const taskQuery = "select account, region, kind, key, args from task_task where kind not like 'audit%' and kind not like 'journal%'"
 
 // OpenStore opens the store of a hub.
@@ -36,8 +37,8 @@ func OpenStore(t testing.TB, address string) *Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.pool.Close() })
-	for _, row := range s.Rows(list) {
-		table := row
+	s.names = s.Rows(list)
+	for _, table := range s.names {
 		switch prefix, _, _ := strings.Cut(table, "_"); prefix {
 		case "journal", "audit":
 		case "task":
@@ -129,4 +130,11 @@ func (s *Store) Unchanged(t testing.TB, before Snapshot, what string) {
 	}
 }
 
-var _ = db.Scope{} // the drivers come with it
+// Everything is every row of every table.
+func (s *Store) Everything() (out []string) {
+	s.t.Helper()
+	for _, table := range s.names {
+		out = append(out, s.Rows("select * from "+table)...)
+	}
+	return out
+}
