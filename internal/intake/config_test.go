@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -149,10 +150,28 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
+// lines is a log that is read while it is written.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 func TestReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "intake.yaml")
-		log := &strings.Builder{}
+		log := &lines{}
 		f, err := OpenFile(path, here, slog.New(slog.NewTextHandler(log, nil)))
 		if err != nil {
 			t.Fatal(err)
@@ -194,5 +213,17 @@ func TestOpenFileTellsWhatIsWrong(t *testing.T) {
 	f, err := OpenFile(path, here, slog.New(slog.DiscardHandler))
 	if err == nil || !strings.HasPrefix(err.Error(), "intake.yaml: line 3: an integration has no field") || f == nil {
 		t.Fatal(err)
+	}
+}
+
+func TestDocumentedExample(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/intake.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(doc), "```yaml\n")
+	example, _, _ = strings.Cut(example, "```")
+	if c := mustRead(t, example); len(c.integrations) != 2 || len(c.integrations[0].rules) != 2 {
+		t.Fatalf("%+v", c)
 	}
 }

@@ -36,6 +36,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
+	s.stats.answered(http.StatusOK)
 	_ = json.NewEncoder(w).Encode(out)
 }
 
@@ -46,6 +47,7 @@ func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		coded = fault.Unavailable("The hub cannot store the delivery now; send it again.")
 		w.Header().Set("Retry-After", retryAfter)
 	}
+	s.stats.answered(coded.HTTPStatus())
 	w.WriteHeader(coded.HTTPStatus())
 	_ = json.NewEncoder(w).Encode(map[string]string{"error": coded.ErrorCode(), "message": coded.ErrorMessage()})
 }

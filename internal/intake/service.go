@@ -24,10 +24,15 @@ type Service struct {
 	Account   string
 	Egress    *http.Client // confirms SNS subscriptions
 	Log       *slog.Logger
+
+	stats stats
 }
 
 // New makes the service.
-func New(s Service) *Service { return &s }
+func New(s Service) *Service {
+	s.stats = newStats()
+	return &s
+}
 
 // Result counts what became of the alarms of a delivery.
 type Result struct {
@@ -72,6 +77,9 @@ func (s *Service) accept(ctx context.Context, i *integration, signals []alarm.Si
 		}
 		return nil
 	})
+	if err == nil {
+		s.stats.accepted(i, out)
+	}
 	return out, err
 }
 

@@ -1,7 +1,7 @@
 package intake_test
 
 import (
-	"cmp"
+	stdcmp "cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,6 +14,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/watchbill/watchbill/internal/capability/alarm"
 	"github.com/watchbill/watchbill/internal/capability/opsitem"
@@ -70,7 +73,7 @@ func (i *incidents) StartFromAlarm(_ context.Context, tx *db.Tx, in intake.Incid
 	}
 	if in.ResponsePlanARN != plan {
 		_, err := tx.Exec("update alarm_alarm set owner = 'half done'")
-		return "", false, cmp.Or(err, error(fault.NotFound("ResourceNotFoundException", "there is no such plan")))
+		return "", false, stdcmp.Or(err, error(fault.NotFound("ResourceNotFoundException", "there is no such plan")))
 	}
 	i.starts = append(i.starts, in)
 	if arn, ok := i.open[in.DedupeKey]; ok {
@@ -417,4 +420,26 @@ func TestStormKeepsExactCounts(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestMetrics(t *testing.T) {
+	w := newWorld(t, dbtest.SQLite(t, migrations...))
+	w.deliver(delivery(alert("firing", "page", "a"), alert("firing", "page", "b")), `{"accepted":2,"opened":2,"folded":0,"resolved":0}`)
+	w.post("/intake/alertmanager/"+amKey, "{")
+	w.post("/intake/alertmanager/wrong", "{")
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(w.service.Collectors()...)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			got[m.GetLabel()[0].GetValue()] += m.GetCounter().GetValue()
+		}
+	}
+	if want := map[string]float64{"opened": 2, "folded": 0, "resolved": 0, "200": 1, "400": 1, "401": 1}; !cmp.Equal(want, got) {
+		t.Error(cmp.Diff(want, got))
+	}
 }

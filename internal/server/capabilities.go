@@ -21,6 +21,7 @@ import (
 	"github.com/watchbill/watchbill/internal/capability/setting"
 	"github.com/watchbill/watchbill/internal/capability/sts"
 	"github.com/watchbill/watchbill/internal/capability/tag"
+	"github.com/watchbill/watchbill/internal/channel/email"
 	"github.com/watchbill/watchbill/internal/channel/inbox"
 	"github.com/watchbill/watchbill/internal/gateway"
 	"github.com/watchbill/watchbill/internal/intake"
@@ -100,13 +101,21 @@ func (h *hub) openCapabilities() (err error) {
 	return h.openPeople()
 }
 
+// emailFile in the data directory names the mail server; without it pages go to the
+// inbox only.
+const emailFile = "email.yaml"
+
 // openPeople makes the capabilities that page and their channels.
 func (h *hub) openPeople() (err error) {
 	c, p := &h.all, &h.platform
 	if c.inbox, err = inbox.New(h.db, p.linkKey); err != nil {
 		return err
 	}
-	channels := engage.Channels{Inbox: c.inbox}
+	mail, err := email.Open(filepath.Join(h.cfg.Data, emailFile), h.egress())
+	if err != nil {
+		return err
+	}
+	channels := engage.Channels{Inbox: c.inbox, Email: mail}
 	c.contact = contact.New(contact.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Codes: channels, Key: p.linkKey})
 	c.engage = engage.New(engage.Service{
 		DB: h.db, Tasks: p.tasks, Journal: p.journal, Contacts: c.contact, Channels: channels, Key: p.linkKey, StageUnit: h.cfg.StageUnit,

@@ -67,7 +67,6 @@ func (f lines) counts() map[string]int {
 type commands struct {
 	*lab
 	file  lines
-	mu    sync.Mutex
 	sent  map[string]string // line -> command id
 	safe  map[string]bool   // lines of commands during which the node was not killed
 	count int

@@ -110,7 +110,7 @@ func (s *stage) person(ctx context.Context, alias, name string) (c contactARNs, 
 	address := alias + "@inbox.local"
 	var channel contacts.CreateContactChannelOutput
 	err = s.admin.Call(ctx, "ssm-contacts", "CreateContactChannel", &contacts.CreateContactChannelInput{
-		ContactId: &c.contact, Name: new(name + "'s inbox"), Type: contacts.ChannelTypeEmail,
+		ContactId: &c.contact, Name: new(name + " inbox"), Type: contacts.ChannelTypeEmail,
 		DeliveryAddress: &contacts.ContactChannelAddress{SimpleAddress: &address},
 	}, &channel)
 	if err != nil {

@@ -18,8 +18,14 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/api/contacts"
+	"github.com/watchbill/watchbill/internal/api/incidents"
+	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/wire/client"
+	"github.com/watchbill/watchbill/internal/wire/shape"
 )
+
+var models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model}
 
 const (
 	account = "123456789012"
@@ -185,7 +191,7 @@ func (s *stage) clients() (err error) {
 }
 
 func (s *stage) client(ca string, key func(context.Context) (client.Credentials, error)) (*client.Client, error) {
-	return client.New(client.Config{Endpoint: s.url, Region: region, CAFile: ca, Credentials: key})
+	return client.New(client.Config{Endpoint: s.url, Region: region, CAFile: ca, Credentials: key, Models: models})
 }
 
 func (s *stage) adminKey(context.Context) (c client.Credentials, err error) {

@@ -141,7 +141,7 @@ func (s *stage) people(ctx context.Context) error {
 	}
 	s.say("Ana paged ... and stays silent")
 	if early, err := s.inbox(ctx, "bo@inbox.local"); err != nil || slices.ContainsFunc(early, ofIncident) {
-		return fmt.Errorf("Bo was paged together with Ana: %w", err)
+		return fmt.Errorf("the second stage did not wait for the first: %w", err)
 	}
 	page, err := s.mail(ctx, "bo@inbox.local", "the page to Bo", ofIncident)
 	if err != nil {

@@ -133,6 +133,12 @@ func scalar(kind shape.Kind, v any) any {
 		if i, err := strconv.ParseInt(s, 10, 64); err == nil {
 			return i
 		}
+	case kind == shape.Timestamp && isText:
+		for _, layout := range []string{time.RFC3339, dateTime} { // dateTime is {{ global:DATE_TIME }}
+			if t, err := time.Parse(layout, s); err == nil {
+				return t.Unix()
+			}
+		}
 	case kind == shape.Boolean && isText && (strings.EqualFold(s, "true") || strings.EqualFold(s, "false")):
 		return strings.EqualFold(s, "true")
 	}

@@ -86,6 +86,7 @@ func commandFound(w *work, in map[string]any, body []byte) (outcome, error) {
 		Commands []struct {
 			CommandId, Comment string
 			InstanceIds        []string
+			Targets            any
 			Parameters         map[string][]string
 		}
 	}
@@ -97,7 +98,7 @@ func commandFound(w *work, in map[string]any, body []byte) (outcome, error) {
 	for _, c := range out.Commands {
 		_, _, _, err := executionOfFar(w.tx, c.CommandId)
 		if errors.Is(err, sql.ErrNoRows) && c.Comment == text(in["Comment"]) && sameTexts(c.Parameters, allTexts(parameters)) &&
-			slices.Equal(c.InstanceIds, listTexts(in["InstanceIds"])) {
+			slices.Equal(c.InstanceIds, listTexts(in["InstanceIds"])) && slices.Equal(listTexts(c.Targets), listTexts(in["Targets"])) {
 			ids = append(ids, c.CommandId)
 		}
 	}

@@ -54,6 +54,24 @@ var runbooks = []story{
 		outputs: map[string]string{"a.Title": "high", "a.Same": "high", "a.Impact": "2", "a.All": "arn:aws:ssm-incidents::123456789012:incident-record/p/1"},
 	},
 	{
+		name: "api with a time and a token of its own", status: "Success", steps: "a:Success b:Success",
+		book: head + `
+  - name: a
+    action: aws:executeAwsApi
+    inputs:
+      Service: ssm-incidents
+      Api: CreateTimelineEvent
+      IncidentRecordArn: arn:aws:ssm-incidents::123456789012:incident-record/p/1
+      EventTime: "{{ global:DATE_TIME }}"
+      EventType: Custom Event
+      EventData: '"restarted"'
+  - name: b
+    action: aws:executeAwsApi
+    inputs: {Service: ssm, Api: GetParameter, Name: /event}
+    outputs: [{Name: V, Selector: $.Parameter.Value, Type: String}]`,
+		outputs: map[string]string{"b.V": "2000-01-01T00:00:00Z Custom Event"},
+	},
+	{
 		name: "api that refuses", status: "Failed", steps: "a:Failed b:Pending", message: "ParameterNotFound",
 		book: head + `
   - {name: a, action: "aws:executeAwsApi", inputs: {Service: ssm, Api: GetParameter, Name: /none}}

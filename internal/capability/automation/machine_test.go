@@ -107,119 +107,121 @@ func drive(t *testing.T, p *plan, s state, words ...string) (state, []string) {
 	return s, got
 }
 
+var machineLoop = abc(on(1, func(s *planStep) { s.Parent = "a"; s.Critical = true }))
+
+var machineTests = []struct {
+	name        string
+	plan        *plan
+	interactive bool
+	words       string
+	want        string
+	status      string
+}{
+	{
+		name: "in order", plan: abc(), words: "start ok ok ok",
+		want: "enter a 1;leave a Success;enter b 1;leave b Success;enter c 1;leave c Success;finish Success", status: success,
+	},
+	{name: "empty", plan: &plan{}, words: "start", want: "finish Failed", status: failed},
+	{
+		name: "nextStep", plan: abc(on(0, func(s *planStep) { s.Next = "c" })), words: "start ok ok",
+		want: "enter a 1;leave a Success;enter c 1;leave c Success;finish Success", status: success,
+	},
+	{
+		name: "isEnd", plan: abc(on(0, func(s *planStep) { s.End = true })), words: "start ok",
+		want: "enter a 1;leave a Success;finish Success", status: success,
+	},
+	{
+		name: "isEnd after a failure that continues", plan: abc(on(0, func(s *planStep) { s.End, s.OnFailure, s.Critical = true, "Continue", false })), words: "start fail",
+		want: "enter a 1;leave a Failed;finish Success", status: success,
+	},
+	{name: "abort", plan: abc(), words: "start fail", want: "enter a 1;leave a Failed;finish Failed", status: failed},
+	{
+		name: "abort of a step that is not critical", plan: abc(on(0, func(s *planStep) { s.Critical = false })), words: "start fail",
+		want: "enter a 1;leave a Failed;finish Success", status: success,
+	},
+	{
+		name: "continue", plan: abc(on(0, func(s *planStep) { s.OnFailure, s.Critical = "Continue", false })), words: "start fail ok ok",
+		want: "enter a 1;leave a Failed;enter b 1;leave b Success;enter c 1;leave c Success;finish Success", status: success,
+	},
+	{
+		name: "continue but critical", plan: abc(on(0, func(s *planStep) { s.OnFailure = "Continue" })), words: "start fail ok ok",
+		want: "enter a 1;leave a Failed;enter b 1;leave b Success;enter c 1;leave c Success;finish Failed", status: failed,
+	},
+	{
+		name: "failure jumps", plan: abc(on(0, func(s *planStep) { s.OnFailure = "step:c" })), words: "start fail ok",
+		want: "enter a 1;leave a Failed;enter c 1;leave c Success;finish Failed", status: failed,
+	},
+	{
+		name: "failure jumps, not critical", plan: abc(on(0, func(s *planStep) { s.OnFailure, s.Critical = "step:c", false })), words: "start fail ok",
+		want: "enter a 1;leave a Failed;enter c 1;leave c Success;finish Success", status: success,
+	},
+	{
+		name: "attempts", plan: abc(on(0, func(s *planStep) { s.MaxAttempts = 3 })), words: "start fail fail ok ok ok",
+		want: "enter a 1;enter a 2;enter a 3;leave a Success;enter b 1;leave b Success;enter c 1;leave c Success;finish Success", status: success,
+	},
+	{
+		name: "attempts used up", plan: abc(on(0, func(s *planStep) { s.MaxAttempts = 2 })), words: "start fail fail",
+		want: "enter a 1;enter a 2;leave a Failed;finish Failed", status: failed,
+	},
+	{
+		name: "a rejection is not tried again", plan: abc(on(0, func(s *planStep) { s.MaxAttempts = 2 })), words: "start wait reject",
+		want: "enter a 1;wait a 1;leave a Failed;finish Failed", status: failed,
+	},
+	{
+		name: "timeout", plan: abc(on(0, func(s *planStep) { s.Timeout = time.Minute })), words: "start deadline +60s deadline",
+		want: "enter a 1;interrupt a 1;leave a TimedOut;finish TimedOut", status: timedOut,
+	},
+	{
+		name: "timeout of an attempt", plan: abc(on(0, func(s *planStep) { s.Timeout, s.MaxAttempts = time.Minute, 2 })), words: "start +60s deadline deadline ok ok ok",
+		want: "enter a 1;interrupt a 1;enter a 2;leave a Success;enter b 1;leave b Success;enter c 1;leave c Success;finish Success", status: success,
+	},
+	{
+		name: "timeout that goes elsewhere is still the status", plan: abc(on(0, func(s *planStep) { s.Timeout, s.OnFailure = time.Minute, "step:c" })), words: "start +60s deadline ok",
+		want: "enter a 1;interrupt a 1;leave a TimedOut;enter c 1;leave c Success;finish TimedOut", status: timedOut,
+	},
+	{name: "branch", plan: abc(), words: "start ok:c ok", want: "enter a 1;leave a Success;enter c 1;leave c Success;finish Success", status: success},
+	{name: "branch to nowhere", plan: abc(), words: "start ok:x", want: "enter a 1;leave a Success;finish Failed", status: failed},
+	{name: "branch back", plan: abc(), words: "start ok ok:a", want: "enter a 1;leave a Success;enter b 1;leave b Success;finish Failed", status: failed},
+	{name: "cancel", plan: abc(), words: "start cancel cancel", want: "enter a 1;interrupt a 1;leave a Cancelled;finish Cancelled;refused", status: cancelled},
+	{
+		name: "cancel path", plan: abc(on(0, func(s *planStep) { s.OnCancel = "step:c" })), words: "start cancel cancel ok",
+		want: "enter a 1;interrupt a 1;leave a Cancelled;unwind;enter c 1;refused;leave c Success;finish Cancelled", status: cancelled,
+	},
+	{
+		name: "cancel path too long", plan: abc(on(0, func(s *planStep) { s.OnCancel = "step:c" })), words: "start cancel +119s unwound +1s unwound ok",
+		want: "enter a 1;interrupt a 1;leave a Cancelled;unwind;enter c 1;interrupt c 1;leave c Cancelled;finish Cancelled", status: cancelled,
+	},
+	{name: "cancel before the start", plan: abc(), words: "cancel start", want: "finish Cancelled", status: cancelled},
+	{name: "complete", plan: abc(), words: "start complete ok cancel", want: "enter a 1;leave a Success;finish Success;refused", status: success},
+	{name: "complete, then the step fails", plan: abc(on(0, func(s *planStep) { s.MaxAttempts = 3 })), words: "start complete fail", want: "enter a 1;leave a Failed;finish Failed", status: failed},
+	{
+		name: "interactive", plan: abc(), interactive: true, words: "start go:b go:a go:b ok go:b ok go ok",
+		want: "refused;enter a 1;refused;leave a Success;enter b 1;leave b Success;enter c 1;leave c Success;finish Success", status: success,
+	},
+	{name: "interactive, completed between steps", plan: abc(), interactive: true, words: "start go:a ok complete", want: "enter a 1;leave a Success;finish Success", status: success},
+	{name: "start step of a run that is not interactive", plan: abc(), words: "start go:b", want: "enter a 1;refused", status: inProgress},
+	{name: "stop step", plan: abc(on(0, func(s *planStep) { s.MaxAttempts = 2 })), words: "start stop stop", want: "enter a 1;interrupt a 1;leave a Cancelled;finish Cancelled;refused", status: cancelled},
+	{
+		name: "loop", plan: machineLoop, words: "start again ok again ok ok ok",
+		want: "enter a 1;enter b 1;leave b Success;iterate a 1;enter b 1;leave b Success;iterate a 1;leave a Success;enter c 1;leave c Success;finish Success", status: success,
+	},
+	{name: "loop whose body fails", plan: machineLoop, words: "start again fail", want: "enter a 1;enter b 1;leave b Failed;leave a Failed;finish Failed", status: failed},
+	{name: "loop cancelled", plan: machineLoop, words: "start again cancel", want: "enter a 1;enter b 1;interrupt b 1;leave b Cancelled;leave a Cancelled;finish Cancelled", status: cancelled},
+	{name: "loop completed", plan: machineLoop, words: "start again complete ok ok", want: "enter a 1;enter b 1;leave b Success;iterate a 1;leave a Success;finish Success", status: success},
+	{
+		name: "loop out of time", plan: func() *plan {
+			p := *machineLoop
+			p.steps = append([]planStep{}, machineLoop.steps...)
+			p.steps[0].Timeout = time.Minute
+			return &p
+		}(),
+		words: "start again +60s deadline:a", want: "enter a 1;enter b 1;interrupt b 1;leave b TimedOut;leave a TimedOut;finish TimedOut", status: timedOut,
+	},
+}
+
 func TestMachine(t *testing.T) {
 	t.Parallel()
-	loop := abc(on(1, func(s *planStep) { s.Parent = "a"; s.Critical = true }))
-	tests := []struct {
-		name        string
-		plan        *plan
-		interactive bool
-		words       string
-		want        string
-		status      string
-	}{
-		{
-			name: "in order", plan: abc(), words: "start ok ok ok",
-			want: "enter a 1;leave a Success;enter b 1;leave b Success;enter c 1;leave c Success;finish Success", status: success,
-		},
-		{name: "empty", plan: &plan{}, words: "start", want: "finish Failed", status: failed},
-		{
-			name: "nextStep", plan: abc(on(0, func(s *planStep) { s.Next = "c" })), words: "start ok ok",
-			want: "enter a 1;leave a Success;enter c 1;leave c Success;finish Success", status: success,
-		},
-		{
-			name: "isEnd", plan: abc(on(0, func(s *planStep) { s.End = true })), words: "start ok",
-			want: "enter a 1;leave a Success;finish Success", status: success,
-		},
-		{
-			name: "isEnd after a failure that continues", plan: abc(on(0, func(s *planStep) { s.End, s.OnFailure, s.Critical = true, "Continue", false })), words: "start fail",
-			want: "enter a 1;leave a Failed;finish Success", status: success,
-		},
-		{name: "abort", plan: abc(), words: "start fail", want: "enter a 1;leave a Failed;finish Failed", status: failed},
-		{
-			name: "abort of a step that is not critical", plan: abc(on(0, func(s *planStep) { s.Critical = false })), words: "start fail",
-			want: "enter a 1;leave a Failed;finish Success", status: success,
-		},
-		{
-			name: "continue", plan: abc(on(0, func(s *planStep) { s.OnFailure, s.Critical = "Continue", false })), words: "start fail ok ok",
-			want: "enter a 1;leave a Failed;enter b 1;leave b Success;enter c 1;leave c Success;finish Success", status: success,
-		},
-		{
-			name: "continue but critical", plan: abc(on(0, func(s *planStep) { s.OnFailure = "Continue" })), words: "start fail ok ok",
-			want: "enter a 1;leave a Failed;enter b 1;leave b Success;enter c 1;leave c Success;finish Failed", status: failed,
-		},
-		{
-			name: "failure jumps", plan: abc(on(0, func(s *planStep) { s.OnFailure = "step:c" })), words: "start fail ok",
-			want: "enter a 1;leave a Failed;enter c 1;leave c Success;finish Failed", status: failed,
-		},
-		{
-			name: "failure jumps, not critical", plan: abc(on(0, func(s *planStep) { s.OnFailure, s.Critical = "step:c", false })), words: "start fail ok",
-			want: "enter a 1;leave a Failed;enter c 1;leave c Success;finish Success", status: success,
-		},
-		{
-			name: "attempts", plan: abc(on(0, func(s *planStep) { s.MaxAttempts = 3 })), words: "start fail fail ok ok ok",
-			want: "enter a 1;enter a 2;enter a 3;leave a Success;enter b 1;leave b Success;enter c 1;leave c Success;finish Success", status: success,
-		},
-		{
-			name: "attempts used up", plan: abc(on(0, func(s *planStep) { s.MaxAttempts = 2 })), words: "start fail fail",
-			want: "enter a 1;enter a 2;leave a Failed;finish Failed", status: failed,
-		},
-		{
-			name: "a rejection is not tried again", plan: abc(on(0, func(s *planStep) { s.MaxAttempts = 2 })), words: "start wait reject",
-			want: "enter a 1;wait a 1;leave a Failed;finish Failed", status: failed,
-		},
-		{
-			name: "timeout", plan: abc(on(0, func(s *planStep) { s.Timeout = time.Minute })), words: "start deadline +60s deadline",
-			want: "enter a 1;interrupt a 1;leave a TimedOut;finish TimedOut", status: timedOut,
-		},
-		{
-			name: "timeout of an attempt", plan: abc(on(0, func(s *planStep) { s.Timeout, s.MaxAttempts = time.Minute, 2 })), words: "start +60s deadline deadline ok ok ok",
-			want: "enter a 1;interrupt a 1;enter a 2;leave a Success;enter b 1;leave b Success;enter c 1;leave c Success;finish Success", status: success,
-		},
-		{
-			name: "timeout that goes elsewhere is still the status", plan: abc(on(0, func(s *planStep) { s.Timeout, s.OnFailure = time.Minute, "step:c" })), words: "start +60s deadline ok",
-			want: "enter a 1;interrupt a 1;leave a TimedOut;enter c 1;leave c Success;finish TimedOut", status: timedOut,
-		},
-		{name: "branch", plan: abc(), words: "start ok:c ok", want: "enter a 1;leave a Success;enter c 1;leave c Success;finish Success", status: success},
-		{name: "branch to nowhere", plan: abc(), words: "start ok:x", want: "enter a 1;leave a Success;finish Failed", status: failed},
-		{name: "branch back", plan: abc(), words: "start ok ok:a", want: "enter a 1;leave a Success;enter b 1;leave b Success;finish Failed", status: failed},
-		{name: "cancel", plan: abc(), words: "start cancel cancel", want: "enter a 1;interrupt a 1;leave a Cancelled;finish Cancelled;refused", status: cancelled},
-		{
-			name: "cancel path", plan: abc(on(0, func(s *planStep) { s.OnCancel = "step:c" })), words: "start cancel cancel ok",
-			want: "enter a 1;interrupt a 1;leave a Cancelled;unwind;enter c 1;refused;leave c Success;finish Cancelled", status: cancelled,
-		},
-		{
-			name: "cancel path too long", plan: abc(on(0, func(s *planStep) { s.OnCancel = "step:c" })), words: "start cancel +119s unwound +1s unwound ok",
-			want: "enter a 1;interrupt a 1;leave a Cancelled;unwind;enter c 1;interrupt c 1;leave c Cancelled;finish Cancelled", status: cancelled,
-		},
-		{name: "cancel before the start", plan: abc(), words: "cancel start", want: "finish Cancelled", status: cancelled},
-		{name: "complete", plan: abc(), words: "start complete ok cancel", want: "enter a 1;leave a Success;finish Success;refused", status: success},
-		{name: "complete, then the step fails", plan: abc(on(0, func(s *planStep) { s.MaxAttempts = 3 })), words: "start complete fail", want: "enter a 1;leave a Failed;finish Failed", status: failed},
-		{
-			name: "interactive", plan: abc(), interactive: true, words: "start go:b go:a go:b ok go:b ok go ok",
-			want: "refused;enter a 1;refused;leave a Success;enter b 1;leave b Success;enter c 1;leave c Success;finish Success", status: success,
-		},
-		{name: "interactive, completed between steps", plan: abc(), interactive: true, words: "start go:a ok complete", want: "enter a 1;leave a Success;finish Success", status: success},
-		{name: "start step of a run that is not interactive", plan: abc(), words: "start go:b", want: "enter a 1;refused", status: inProgress},
-		{name: "stop step", plan: abc(on(0, func(s *planStep) { s.MaxAttempts = 2 })), words: "start stop stop", want: "enter a 1;interrupt a 1;leave a Cancelled;finish Cancelled;refused", status: cancelled},
-		{
-			name: "loop", plan: loop, words: "start again ok again ok ok ok",
-			want: "enter a 1;enter b 1;leave b Success;iterate a 1;enter b 1;leave b Success;iterate a 1;leave a Success;enter c 1;leave c Success;finish Success", status: success,
-		},
-		{name: "loop whose body fails", plan: loop, words: "start again fail", want: "enter a 1;enter b 1;leave b Failed;leave a Failed;finish Failed", status: failed},
-		{name: "loop cancelled", plan: loop, words: "start again cancel", want: "enter a 1;enter b 1;interrupt b 1;leave b Cancelled;leave a Cancelled;finish Cancelled", status: cancelled},
-		{name: "loop completed", plan: loop, words: "start again complete ok ok", want: "enter a 1;enter b 1;leave b Success;iterate a 1;leave a Success;finish Success", status: success},
-		{
-			name: "loop out of time", plan: func() *plan {
-				p := *loop
-				p.steps = append([]planStep{}, loop.steps...)
-				p.steps[0].Timeout = time.Minute
-				return &p
-			}(),
-			words: "start again +60s deadline:a", want: "enter a 1;enter b 1;interrupt b 1;leave b TimedOut;leave a TimedOut;finish TimedOut", status: timedOut,
-		},
-	}
-	for _, tc := range tests {
+	for _, tc := range machineTests {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			s, got := drive(t, tc.plan, state{Status: pending, Interactive: tc.interactive}, strings.Fields(tc.words)...)

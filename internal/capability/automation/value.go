@@ -10,6 +10,9 @@ import (
 	"github.com/watchbill/watchbill/internal/lang/ssmdoc"
 )
 
+// dateTime is the form of global:DATE_TIME.
+const dateTime = "2006-01-02_15.04.05"
+
 // values are what references in a runbook stand for at one moment.
 type values struct {
 	parameters map[string]any
@@ -59,7 +62,7 @@ func (v *values) global(name string) (string, bool) {
 	case "DATE":
 		return v.now.Format("2006-01-02"), true
 	case "DATE_TIME":
-		return v.now.Format("2006-01-02_15.04.05"), true
+		return v.now.Format(dateTime), true
 	case "REGION":
 		return v.region, true
 	case "ACCOUNT_ID":

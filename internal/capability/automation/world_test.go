@@ -333,6 +333,7 @@ func (f *farSide) bindings() []wire.Binding {
 	return []wire.Binding{
 		ssm.BindSendCommand(f.sendCommand), ssm.BindListCommandInvocations(f.invocations), ssm.BindCancelCommand(f.cancel), ssm.BindListCommands(f.list),
 		ssm.BindGetParameter(f.parameter), ssm.BindCreateOpsItem(f.opsItem), incidents.BindListIncidentRecords(f.incidents),
+		incidents.BindCreateTimelineEvent(f.timelineEvent),
 	}
 }
 
@@ -400,6 +401,13 @@ func (f *farSide) opsItem(context.Context, *ssm.CreateOpsItemInput) (*ssm.Create
 	defer f.mu.Unlock()
 	f.opsItems++
 	return &ssm.CreateOpsItemOutput{OpsItemId: new(fmt.Sprintf("oi-%012d", f.opsItems))}, nil
+}
+
+func (f *farSide) timelineEvent(_ context.Context, in *incidents.CreateTimelineEventInput) (*incidents.CreateTimelineEventOutput, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.params["/event"] = in.EventTime.UTC().Format(time.RFC3339) + " " + *in.EventType
+	return &incidents.CreateTimelineEventOutput{EventId: new("e"), IncidentRecordArn: in.IncidentRecordArn}, nil
 }
 
 func (f *farSide) incidents(context.Context, *incidents.ListIncidentRecordsInput) (*incidents.ListIncidentRecordsOutput, error) {

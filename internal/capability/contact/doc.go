@@ -11,6 +11,6 @@
 //
 // Facts: contact.created, contact.updated, contact.deleted, channel.created,
 // channel.updated, channel.deleted, channel.code_requested, channel.activated,
-// channel.deactivated, channel.code_refused, contact.policy_put. Tasks:
-// contact.code sends a code.
+// channel.deactivated, channel.code_refused, contact.policy_put, contact.tagged,
+// contact.untagged. Tasks: contact.code sends a code.
 package contact

@@ -11,4 +11,10 @@
 // Accept codes and the tokens of acknowledge links are derived from the page's
 // id with a key that is kept outside the database, so nothing that would open
 // a page is at rest in it.
+//
+// Facts: engagement.started, engagement.escalated (a stage began),
+// engagement.stage_skipped, engagement.resolved (with its outcome), page.created,
+// page.sent, page.delivered, page.failed, page.acknowledged. Their body is Fact;
+// engagement, incident and contact are among the related. Tasks: engage.stage (the
+// next deadline of an engagement), engage.page (one page to be handed over).
 package engage

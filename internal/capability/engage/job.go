@@ -309,11 +309,16 @@ func (s *Service) failed(tx *db.Tx, id, why string) error {
 	if err := updatePage(tx, p); err != nil {
 		return err
 	}
-	e.State = s.machine(nil).Failed(e.State, p.Slot, tx.Now)
-	if err := s.settle(tx, &e, nil); err != nil {
+	if err := s.record(tx, e, "page.failed", p.ARN(), Fact{Contact: contactARN(p.Scope, p.Alias), Page: p.ARN(), Channel: p.Channel, Reason: why}); err != nil {
 		return err
 	}
-	return s.record(tx, e, "page.failed", p.ARN(), Fact{Contact: contactARN(p.Scope, p.Alias), Page: p.ARN(), Channel: p.Channel, Reason: why})
+	b := s.book(tx)
+	state, effects := s.machine(b).Failed(e.State, p.Slot, tx.Now)
+	if b.err != nil {
+		return b.err
+	}
+	e.State = state
+	return s.settle(tx, &e, effects)
 }
 
 // pageAndEngagement locks an engagement and reads a page of it.

@@ -73,6 +73,8 @@ type Run struct {
 	Due       time.Time `json:"due,omitzero"` // when the next stage begins; zero once ended
 	Ended     bool      `json:"ended,omitempty"`
 	Acked     bool      `json:"acked,omitempty"`
+	Out       int       `json:"out,omitempty"`   // pages of the stage that did not fail
+	Alive     int       `json:"alive,omitempty"` // pages of all stages that did not fail
 }
 
 // Retry is a page to be sent again because its delivery failed.
@@ -182,20 +184,65 @@ func (m Machine) Stop(s State, now time.Time) (State, []Effect) {
 	return t.s, t.effects
 }
 
-// Failed records that a page could not be delivered: it is sent again after
-// the retry interval of its target while the plan of that person goes on.
-func (m Machine) Failed(s State, p Slot, now time.Time) State {
-	if s.Outcome != "" || p.Run >= len(s.Runs) || s.Runs[p.Run].Ended {
-		return s
+// Failed records that a page could not be delivered. It is sent again after the
+// retry interval of its target, if that has one and the person's plan goes on.
+// A stage of which every page failed for good is over at once.
+func (m Machine) Failed(s State, p Slot, now time.Time) (State, []Effect) {
+	if s.Outcome != "" || p.Run >= len(s.Runs) {
+		return s, nil
 	}
-	wait := s.Runs[p.Run].Plan.Stages[p.Stage].Targets[p.Target].RetryMinutes
-	if wait <= 0 {
-		return s
+	t := &step{Machine: m, s: s.clone(), now: now}
+	r := &t.s.Runs[p.Run]
+	if wait := r.Plan.Stages[p.Stage].Targets[p.Target].RetryMinutes; wait > 0 && !r.Ended {
+		p.Try++
+		t.s.Retries = append(t.s.Retries, Retry{Slot: p, Due: now.Add(time.Duration(wait) * m.Unit)})
+		return t.s, nil
 	}
-	s = s.clone()
-	p.Try++
-	s.Retries = append(s.Retries, Retry{Slot: p, Due: now.Add(time.Duration(wait) * m.Unit)})
-	return s
+	r.Alive--
+	if p.Stage == r.Stage {
+		r.Out--
+	}
+	if !r.Ended && r.Out == 0 {
+		t.begin(p.Run, r.Stage+1, t.depth(p.Run))
+	}
+	t.giveUp(p.Run)
+	t.settle()
+	return t.s, t.effects
+}
+
+// giveUp goes on with the plans above a run that can reach nobody any more.
+func (t *step) giveUp(run int) {
+	r := t.s.Runs[run]
+	if r.Parent < 0 || !t.hopeless(run) {
+		return
+	}
+	parent := t.s.Runs[r.Parent]
+	if parent.Ended {
+		t.giveUp(r.Parent)
+		return
+	}
+	for i, other := range t.s.Runs {
+		if other.Parent == r.Parent && other.InStage == parent.Stage && !t.hopeless(i) {
+			return
+		}
+	}
+	if r.InStage == parent.Stage {
+		t.begin(r.Parent, parent.Stage+1, t.depth(r.Parent))
+		t.giveUp(r.Parent)
+	}
+}
+
+// hopeless says that a run has ended and none of its pages got through.
+func (t *step) hopeless(run int) bool {
+	if r := t.s.Runs[run]; !r.Ended || r.Acked || r.Alive > 0 {
+		return false
+	}
+	for i := run + 1; i < len(t.s.Runs); i++ {
+		if t.s.Runs[i].Parent == run && !t.hopeless(i) {
+			return false
+		}
+	}
+	return true
 }
 
 // Next is when the engagement has to be looked at again; zero for never.
@@ -234,7 +281,7 @@ func (s State) Path(run int) []Run {
 func (t *step) begin(run, stage, depth int) int {
 	pages, plan := 0, t.s.Runs[run].Plan
 	for ; stage < len(plan.Stages); stage++ {
-		t.s.Runs[run].Stage = stage
+		t.s.Runs[run].Stage, t.s.Runs[run].Out = stage, 0
 		sent := t.engage(run, stage, depth)
 		pages += sent
 		if sent == 0 {
@@ -257,7 +304,10 @@ func (t *step) engage(run, stage, depth int) int {
 	for i, target := range t.s.Runs[run].Plan.Stages[stage].Targets {
 		switch {
 		case target.Channel != "":
-			pages += t.page(Slot{Run: run, Stage: stage, Target: i}, target.Channel)
+			sent := t.page(Slot{Run: run, Stage: stage, Target: i}, target.Channel)
+			t.s.Runs[run].Out += sent
+			t.s.Runs[run].Alive += sent
+			pages += sent
 		case target.Contact != "" && depth < maxDepth:
 			pages += t.contact(run, stage, target, depth)
 		}

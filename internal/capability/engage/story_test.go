@@ -134,7 +134,7 @@ func TestEscalationStory(t *testing.T) {
 		}
 		_, err = h.AcceptPage(h.ctx, &contacts.AcceptPageInput{PageId: &p.ARN, AcceptCode: &p.Code, AcceptType: contacts.AcceptTypeRead})
 		must(t, err)
-		<-time.After(time.Hour)
+		<-time.After(12 * time.Minute)
 		if d := cmp.Diff([]string{"0s ann@inbox.local", "3m0s bob@inbox.local"}, h.radio.log); d != "" {
 			t.Fatalf("pages (-want +got):\n%s", d)
 		}
@@ -184,7 +184,7 @@ func TestFailedDelivery(t *testing.T) {
 		h.radio.mu.Lock()
 		delete(h.radio.fail, "ann@inbox.local")
 		h.radio.mu.Unlock()
-		<-time.After(time.Hour)
+		<-time.After(12 * time.Minute)
 		if len(h.radio.pages()) != 1 {
 			t.Fatalf("%d pages", len(h.radio.got))
 		}
@@ -239,6 +239,100 @@ func TestLinksAndStop(t *testing.T) {
 		must(t, err)
 		if len(byContact.Pages) != 1 || byContact.NextToken == nil {
 			t.Fatalf("%+v", byContact)
+		}
+	})
+}
+
+// dying is a channel whose process dies after the first delivery: nobody learns
+// that it took place.
+type dying struct {
+	radio
+	died bool
+}
+
+func (d *dying) Deliver(ctx context.Context, p engage.Page) (engage.Receipt, error) {
+	r, err := d.radio.Deliver(ctx, p)
+	if !d.died {
+		d.died = true
+		panic("killed between the hand-over and the receipt")
+	}
+	return r, err
+}
+
+// A kill between hand-over and receipt repeats the page once, as the same page.
+func TestKilledDelivery(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t, dbtest.SQLite(t, schema...))
+		d := &dying{radio: radio{start: time.Now()}}
+		h.Channels.Inbox = d
+		ann := h.person(t, "ann", 0)
+		tasktest.Start(t, h.Tasks)
+		id := h.engage(t, ann)
+		<-time.After(4 * time.Minute)
+		got := d.pages()
+		if len(got) != 2 || got[0].ID != got[1].ID || got[0].Link != got[1].Link || got[0].Code != got[1].Code {
+			t.Fatalf("%d deliveries", len(got))
+		}
+		out, err := h.ListPagesByEngagement(h.ctx, &contacts.ListPagesByEngagementInput{EngagementId: &id})
+		must(t, err)
+		if len(out.Pages) != 1 || out.Pages[0].SentTime == nil {
+			t.Fatalf("%+v", out.Pages)
+		}
+	})
+}
+
+// Many answers at once are one answer.
+func TestAnswersRace(t *testing.T) {
+	dbtest.Each(t, schema, func(t *testing.T, d *db.DB) {
+		h := newHub(t, d)
+		id := h.engage(t, h.person(t, "ann", 0))
+		must(t, h.Tasks.RunDue(h.ctx))
+		p := h.radio.pages()[0]
+		var wg sync.WaitGroup
+		for i := range 20 {
+			wg.Go(func() {
+				var err error
+				switch i % 3 {
+				case 0:
+					err = h.AcknowledgeLink(t.Context(), strings.TrimPrefix(p.Link, "https://hub"+engage.LinkPath))
+				case 1:
+					_, err = h.AcceptPage(h.ctx, &contacts.AcceptPageInput{PageId: &p.ARN, AcceptCode: &p.Code, AcceptType: contacts.AcceptTypeRead})
+				default:
+					_, err = h.StopEngagement(h.ctx, &contacts.StopEngagementInput{EngagementId: &id})
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		r, err := h.ListPageReceipts(h.ctx, &contacts.ListPageReceiptsInput{PageId: &p.ARN})
+		must(t, err)
+		if len(r.Receipts) != 3 { // SENT, DELIVERED, READ
+			t.Fatalf("%d receipts", len(r.Receipts))
+		}
+	})
+}
+
+// Retries with one token are one engagement, also at the same time.
+func TestStartWithToken(t *testing.T) {
+	dbtest.Each(t, schema, func(t *testing.T, d *db.DB) {
+		h := newHub(t, d)
+		ann := h.person(t, "ann", 0)
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				_, err := h.StartEngagement(h.ctx, &contacts.StartEngagementInput{ContactId: &ann, Sender: new("t"), Subject: new("s"), Content: new("c"), IdempotencyToken: new("one")})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		must(t, h.Tasks.RunDue(h.ctx))
+		if n := len(h.radio.pages()); n != 1 {
+			t.Fatalf("%d pages", n)
 		}
 	})
 }

@@ -19,6 +19,7 @@
 // incident.started, incident.folded, incident.updated, incident.resolved,
 // incident.reopened, incident.deleted, incident.event_created,
 // incident.event_updated, incident.event_deleted, incident.item_added,
-// incident.item_removed, incident.policy_put, incident.policy_deleted. Facts
+// incident.item_removed, incident.policy_put, incident.policy_deleted, incident.tagged,
+// incident.untagged. Facts
 // heard: engagement.*, page.*, automation.*.
 package incident

@@ -2,7 +2,9 @@ package incident
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -42,9 +44,21 @@ const (
 	mostRawDataInEvents = 10000
 )
 
-// happened appends an event to a timeline.
+// happened appends an event to a timeline. Ids grow, so that events of one moment
+// keep their order.
 func (s *Service) happened(tx *db.Tx, incident, kind string, at time.Time, data any, refs ...incidents.EventReference) error {
-	return putEvent(tx, incident, event{ID: uuid.NewString(), Type: kind, At: at, Updated: tx.Now, Data: js(data), Refs: refs})
+	return putEvent(tx, incident, event{ID: newEventID(tx.Now), Type: kind, At: at, Updated: tx.Now, Data: js(data), Refs: refs})
+}
+
+var made atomic.Uint32
+
+// newEventID is a UUID of version 7: the moment, then a counter, then chance.
+func newEventID(now time.Time) string {
+	id := uuid.New()
+	binary.BigEndian.PutUint32(id[8:], made.Add(1))
+	binary.BigEndian.PutUint64(id[:8], uint64(now.UnixMilli())<<16)
+	id[6], id[8] = 0x70, id[8]&0x3f|0x80
+	return id.String()
 }
 
 // trigger writes the event of a start, whether it made the incident or not.
@@ -85,21 +99,26 @@ func (s *Service) CreateTimelineEvent(ctx context.Context, in *incidents.CreateT
 	if err := checkType(*in.EventType); err != nil {
 		return nil, err
 	}
-	e := event{ID: uuid.NewString(), Type: *in.EventType, At: *in.EventTime, Data: *in.EventData, Refs: in.EventReferences, Custom: true}
-	err := s.DB.Update(ctx, func(tx *db.Tx) error {
-		if _, err := s.mustRecord(tx, *in.IncidentRecordArn, ""); err != nil {
-			return err
-		}
-		e.Updated = tx.Now
-		if err := putEvent(tx, *in.IncidentRecordArn, e); err != nil {
-			return err
-		}
-		return s.record(tx, "incident.event_created", *in.IncidentRecordArn, map[string]any{"event": e.ID, "type": e.Type})
+	var id string
+	err := s.DB.Update(ctx, func(tx *db.Tx) (err error) {
+		id, err = s.once(tx, "CreateTimelineEvent", in.ClientToken, in, func() (string, error) { return s.createEvent(tx, in) })
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &incidents.CreateTimelineEventOutput{EventId: &e.ID, IncidentRecordArn: in.IncidentRecordArn}, nil
+	return &incidents.CreateTimelineEventOutput{EventId: &id, IncidentRecordArn: in.IncidentRecordArn}, nil
+}
+
+func (s *Service) createEvent(tx *db.Tx, in *incidents.CreateTimelineEventInput) (string, error) {
+	if _, err := s.mustRecord(tx, *in.IncidentRecordArn, ""); err != nil {
+		return "", err
+	}
+	e := event{ID: newEventID(tx.Now), Type: *in.EventType, At: *in.EventTime, Updated: tx.Now, Data: *in.EventData, Refs: in.EventReferences, Custom: true}
+	if err := putEvent(tx, *in.IncidentRecordArn, e); err != nil {
+		return "", err
+	}
+	return e.ID, s.record(tx, "incident.event_created", *in.IncidentRecordArn, map[string]any{"event": e.ID, "type": e.Type})
 }
 
 func checkType(t string) error {

@@ -2,7 +2,7 @@ package incident
 
 import (
 	"context"
-	"fmt"
+	"encoding/binary"
 	"maps"
 	"slices"
 	"strings"
@@ -49,13 +49,22 @@ func (s *Service) follow(_ context.Context, tx *db.Tx, row journal.Row) error {
 		return err
 	}
 	e := event{
-		ID: uuid.NewSHA1(uuid.Nil, fmt.Appendf(nil, "%s\x00%d", incident, row.Position)).String(), Type: typeOf[row.Kind],
-		At: row.At, Updated: row.At, Data: js(data),
+		ID: idOf(row), Type: typeOf[row.Kind], At: row.At, Updated: row.At, Data: js(data),
 	}
 	if ref != "" {
 		e.Refs = []incidents.EventReference{{Resource: &ref}}
 	}
 	return putEvent(tx, incident, e)
+}
+
+// idOf is the id of the event of a fact: the same each time, and among events of
+// one moment in the order of the facts, after those of the call that made them.
+func idOf(row journal.Row) string {
+	var id uuid.UUID
+	binary.BigEndian.PutUint64(id[8:], uint64(row.Position))
+	binary.BigEndian.PutUint64(id[:8], uint64(row.At.UnixMilli())<<16)
+	id[6], id[8] = 0x80, 0x80 // version 8: our own layout
+	return id.String()
 }
 
 // incidentOf is the incident among what a fact concerns.

@@ -208,3 +208,35 @@ func TestFilters(t *testing.T) {
 		}
 	})
 }
+
+func TestEvents(t *testing.T) {
+	each(t, func(t *testing.T, f fixture) {
+		id := f.create(t, disk())
+		if _, err := f.UpdateOpsItem(f.ctx, &ssm.UpdateOpsItemInput{OpsItemId: &id, Status: ssm.OpsItemStatusResolved}); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Journal.Dispatch(f.ctx); err != nil {
+			t.Fatal(err)
+		}
+		in := &ssm.ListOpsItemEventsInput{MaxResults: new(int32(1)), Filters: []ssm.OpsItemEventFilter{{Key: "OpsItemId", Operator: "Equal", Values: []string{id}}}}
+		var kinds []string
+		for {
+			out, err := f.ListOpsItemEvents(f.ctx, in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range out.Summaries {
+				kinds = append(kinds, *e.DetailType)
+			}
+			if in.NextToken = out.NextToken; in.NextToken == nil {
+				break
+			}
+		}
+		if d := cmp.Diff([]string{"OpsItem Create", "OpsItem Update"}, kinds); d != "" {
+			t.Fatal(d)
+		}
+		if _, err := f.ListOpsItemEvents(f.ctx, &ssm.ListOpsItemEventsInput{}); err == nil {
+			t.Fatal("events of no item")
+		}
+	})
+}

@@ -46,6 +46,7 @@ func (s *Service) Operations() []wire.Binding {
 		ssm.BindAssociateOpsItemRelatedItem(s.AssociateOpsItemRelatedItem),
 		ssm.BindDisassociateOpsItemRelatedItem(s.DisassociateOpsItemRelatedItem),
 		ssm.BindListOpsItemRelatedItems(s.ListOpsItemRelatedItems),
+		ssm.BindListOpsItemEvents(s.ListOpsItemEvents),
 	}
 }
 

@@ -97,7 +97,7 @@ func (e *Email) messageID(p engage.Page) string {
 }
 
 func (e *Email) message(p engage.Page) (*gomail.Msg, error) {
-	m := gomail.NewMsg()
+	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	m.FromMailAddress(e.from)
 	to, err := mail.ParseAddress(p.Address)
 	if err != nil || to.Address != p.Address {

@@ -83,8 +83,10 @@ func TestListAnswersThisMachineOnly(t *testing.T) {
 		from, host string
 		want       int
 	}{
-		{"127.0.0.1:1", "127.0.0.1:8443", 200}, {"[::1]:1", "localhost", 200},
-		{"192.0.2.1:1", "127.0.0.1", 403}, {"127.0.0.1:1", "attacker.example", 403},
+		{"127.0.0.1:1", "127.0.0.1:8443", 200},
+		{"[::1]:1", "localhost", 200},
+		{"192.0.2.1:1", "127.0.0.1", 403},
+		{"127.0.0.1:1", "attacker.example", 403},
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/inbox/", nil)
 		r.RemoteAddr, r.Host = tt.from, tt.host

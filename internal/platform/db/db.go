@@ -2,9 +2,7 @@ package db
 
 import (
 	"context"
-	"database/sql"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,7 +15,6 @@ var ErrClosed = errors.New("db: closed")
 // DB is an open store.
 type DB struct {
 	engine  engine
-	reader  *sql.DB
 	pg      bool
 	url     string
 	texts   sync.Map // shared SQL text -> the engine's
@@ -33,6 +30,7 @@ type DB struct {
 // engine is what differs between the two stores.
 type engine interface {
 	update(ctx context.Context, f func(*Tx) error) error
+	view(ctx context.Context, f func(*Tx) error) error
 	close() error
 }
 
@@ -65,7 +63,7 @@ func (d *DB) Postgres() bool { return d.pg }
 func (d *DB) Close() error {
 	d.closing.Do(func() {
 		d.stop()
-		d.closed = errors.Join(d.engine.close(), d.reader.Close())
+		d.closed = d.engine.close()
 		d.done.Wait()
 	})
 	return d.closed
@@ -88,14 +86,7 @@ func (d *DB) Update(ctx context.Context, f func(*Tx) error) error {
 }
 
 // View runs f in a read-only transaction on one snapshot.
-func (d *DB) View(ctx context.Context, f func(*Tx) error) error {
-	stx, err := d.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: d.pg})
-	if err != nil {
-		return fmt.Errorf("db: %w", err)
-	}
-	defer func() { _ = stx.Rollback() }()
-	return f(d.newTx(ctx, stx))
-}
+func (d *DB) View(ctx context.Context, f func(*Tx) error) error { return d.engine.view(ctx, f) }
 
 // apply runs f and the hooks on a fresh Tx over c.
 func (d *DB) apply(ctx context.Context, c conn, f func(*Tx) error) (*Tx, error) {

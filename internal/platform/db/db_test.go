@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,6 +10,8 @@ import (
 	"testing"
 	"testing/fstest"
 	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/db/dbtest"
@@ -227,4 +230,99 @@ func BenchmarkUpdate(b *testing.B) {
 			}
 		}
 	})
+}
+
+func TestSameQueryInsideItsRows(t *testing.T) {
+	dbtest.Each(t, []db.Migrations{schema}, func(t *testing.T, d *db.DB) {
+		if err := d.Update(t.Context(), func(tx *db.Tx) error {
+			return errors.Join(insert(tx, "a"), insert(tx, "b"), insert(tx, "c"))
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if d.Postgres() {
+			t.Skip("PostgreSQL has one cursor for a connection")
+		}
+		const all, one = "select id from t_row order by id", "select id from t_row where id = $1"
+		read := func(tx *db.Tx) error {
+			var got []string
+			_, err := db.Rows(tx, all, nil, func(r *sql.Rows) (string, error) {
+				var id, again string
+				if err := r.Scan(&id); err != nil {
+					return "", err
+				}
+				inner, err := db.Rows(tx, all, nil, func(r *sql.Rows) (s string, err error) { return s, r.Scan(&s) })
+				if err != nil || len(inner) != 3 {
+					return "", fmt.Errorf("%d rows inside, %w", len(inner), err)
+				}
+				err = tx.QueryRow(one, id).Scan(&again)
+				got = append(got, again)
+				return id, err
+			})
+			if diff := cmp.Diff([]string{"a", "b", "c"}, got); diff != "" {
+				return errors.Join(err, errors.New(diff))
+			}
+			return err
+		}
+		if err := errors.Join(d.View(t.Context(), read), d.Update(t.Context(), read), d.View(t.Context(), read)); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestViewsSeeOneSnapshotEach(t *testing.T) {
+	d := dbtest.SQLite(t, schema)
+	inside, wrote := make(chan struct{}), make(chan struct{})
+	go func() {
+		<-inside
+		_ = d.Update(context.Background(), func(tx *db.Tx) error { return insert(tx, "a") })
+		close(wrote)
+	}()
+	var before, after int
+	err := d.View(t.Context(), func(tx *db.Tx) error {
+		const query = "select count(*) from t_row"
+		if err := tx.QueryRow(query).Scan(&before); err != nil {
+			return err
+		}
+		close(inside)
+		<-wrote
+		return tx.QueryRow(query).Scan(&after)
+	})
+	if err != nil || before != 0 || after != 0 {
+		t.Fatalf("%d rows, then %d, %v", before, after, err)
+	}
+	if n := count(t, d); n != 1 {
+		t.Fatal(n)
+	}
+}
+
+func TestViewsWaitForAReader(t *testing.T) {
+	d := dbtest.SQLite(t, schema)
+	var wg sync.WaitGroup
+	full, let := make(chan struct{}, 8), make(chan struct{})
+	for range 8 {
+		wg.Go(func() {
+			_ = d.View(t.Context(), func(*db.Tx) error { full <- struct{}{}; <-let; return nil })
+		})
+	}
+	for range 8 {
+		<-full
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := d.View(ctx, func(*db.Tx) error { return nil }); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	close(let)
+	wg.Wait()
+	func() {
+		defer func() { _ = recover() }()
+		_ = d.View(t.Context(), func(*db.Tx) error { panic("boom") })
+	}()
+	if n := count(t, d); n != 0 {
+		t.Fatal(n)
+	}
+	_ = d.Close()
+	if err := d.View(t.Context(), func(*db.Tx) error { return nil }); !errors.Is(err, db.ErrClosed) {
+		t.Fatal(err)
+	}
 }

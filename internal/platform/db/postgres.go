@@ -33,14 +33,21 @@ func (d *DB) openPostgres(ctx, life context.Context) error {
 	if err := pool.PingContext(ctx); err != nil {
 		return errors.Join(fmt.Errorf("db: %w", err), pool.Close())
 	}
-	d.reader = pool
 	d.engine = &postgres{db: d, pool: pool}
 	d.done.Go(func() { d.listen(life) })
 	return nil
 }
 
-// close leaves the pool to DB.Close, since readers share it.
-func (p *postgres) close() error { return nil }
+func (p *postgres) close() error { return p.pool.Close() }
+
+func (p *postgres) view(ctx context.Context, f func(*Tx) error) error {
+	stx, err := p.pool.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("db: %w", err)
+	}
+	defer func() { _ = stx.Rollback() }()
+	return f(p.db.newTx(ctx, stx))
+}
 
 func (p *postgres) update(ctx context.Context, f func(*Tx) error) error {
 	for try := 0; ; try++ {

@@ -48,10 +48,11 @@ func (f *Filter) Where() string {
 
 // Rows runs a query and scans each row of its answer.
 func Rows[T any](tx *Tx, query string, args []any, scan func(*sql.Rows) (T, error)) ([]T, error) {
-	rows, err := tx.Query(query, args...)
+	rows, back, err := tx.lend(query, args)
 	if err != nil {
 		return nil, err
 	}
+	defer back()
 	defer func() { _ = rows.Close() }()
 	var out []T
 	for rows.Next() {

@@ -11,19 +11,21 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
-// maxGroup bounds how many transactions share one commit.
-const maxGroup = 256
+const (
+	maxGroup         = 256 // transactions that share one commit
+	writerStatements = 512
+)
 
 const sqlitePragmas = "_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)&_pragma=temp_store(MEMORY)"
 
 type sqlite struct {
-	db    *DB
-	pool  *sql.DB
-	conn  *sql.Conn
-	queue chan *request
-	gate  sync.RWMutex // held for reading while a request is handed in
-	shut  bool
-	stmts map[string]*sql.Stmt
+	prepared // of the writer's connection
+	db       *DB
+	pool     *sql.DB
+	readers  *readers
+	queue    chan *request
+	gate     sync.RWMutex // held for reading while a request is handed in
+	shut     bool
 }
 
 // request is one Update on its way through the writer.
@@ -47,13 +49,11 @@ func (d *DB) openSQLite(ctx context.Context, path string) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("db: open %s: %w", path, err), pool.Close())
 	}
-	d.reader, err = sql.Open("sqlite", name+"&_pragma=query_only(1)")
+	reading, err := sql.Open("sqlite", name+"&_pragma=query_only(1)")
 	if err != nil {
 		return errors.Join(fmt.Errorf("db: %w", err), pool.Close())
 	}
-	d.reader.SetMaxOpenConns(8)
-	d.reader.SetMaxIdleConns(8)
-	s := &sqlite{db: d, pool: pool, conn: c, queue: make(chan *request, maxGroup), stmts: map[string]*sql.Stmt{}}
+	s := &sqlite{db: d, pool: pool, prepared: newPrepared(c, writerStatements), readers: newReaders(d, reading), queue: make(chan *request, maxGroup)}
 	d.engine = s
 	d.done.Go(s.run)
 	return nil
@@ -84,8 +84,10 @@ func (s *sqlite) close() error {
 	close(s.queue)
 	s.gate.Unlock()
 	s.db.done.Wait()
-	return errors.Join(s.conn.Close(), s.pool.Close())
+	return errors.Join(s.readers.close(), s.conn.Close(), s.pool.Close())
 }
+
+func (s *sqlite) view(ctx context.Context, f func(*Tx) error) error { return s.readers.view(ctx, f) }
 
 // run is the one writer: it takes what waits and commits it together.
 func (s *sqlite) run() {
@@ -184,53 +186,4 @@ func failAll(group []*request, err error) {
 			r.err = fmt.Errorf("db: %w", err)
 		}
 	}
-}
-
-func (s *sqlite) exec(query string) error {
-	_, err := s.ExecContext(context.Background(), query)
-	return err
-}
-
-// maxStatements bounds the writer's cache of prepared statements.
-const maxStatements = 512
-
-func (s *sqlite) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
-	if st, ok := s.stmts[query]; ok {
-		return st, nil
-	}
-	st, err := s.conn.PrepareContext(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	if len(s.stmts) >= maxStatements {
-		for _, old := range s.stmts {
-			_ = old.Close()
-		}
-		clear(s.stmts)
-	}
-	s.stmts[query] = st
-	return st, nil
-}
-
-// ExecContext runs a prepared statement of the writer's connection.
-func (s *sqlite) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	st, err := s.prepare(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	return st.ExecContext(ctx, args...)
-}
-
-// QueryContext runs a prepared query of the writer's connection.
-func (s *sqlite) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return s.conn.QueryContext(ctx, query, args...)
-}
-
-// QueryRowContext runs a prepared query of the writer's connection.
-func (s *sqlite) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	st, err := s.prepare(ctx, query)
-	if err != nil {
-		return s.conn.QueryRowContext(ctx, query, args...) // reports the same error
-	}
-	return st.QueryRowContext(ctx, args...)
 }

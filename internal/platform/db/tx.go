@@ -68,6 +68,18 @@ func (t *Tx) QueryRow(query string, args ...any) *sql.Row {
 	return t.conn.QueryRowContext(t.quiet(), t.db.text(query), args...)
 }
 
+// lend is Query with a function that tells when the rows were read: the statement
+// may then be used again.
+func (t *Tx) lend(query string, args []any) (*sql.Rows, func(), error) {
+	if l, ok := t.conn.(interface {
+		lend(ctx context.Context, query string, args []any) (*sql.Rows, func(), error)
+	}); ok {
+		return l.lend(t.quiet(), t.db.text(query), args)
+	}
+	rows, err := t.Query(query, args...)
+	return rows, func() {}, err
+}
+
 // AfterCommit runs f once the transaction is durable, never when it is not.
 func (t *Tx) AfterCommit(f func()) { t.after = append(t.after, f) }
 
