@@ -30,6 +30,9 @@ func work(url string, hold bool) {
 		fmt.Fprintln(os.Stderr, "worker:", err)
 		os.Exit(1)
 	}
+	if hold {
+		e.Place("bench")
+	}
 	e.Handle(heldKind, func(ctx context.Context, r *task.Run) error {
 		err := d.Update(ctx, func(tx *db.Tx) error { return leave(tx, r) })
 		if err == nil {
