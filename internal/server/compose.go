@@ -123,7 +123,7 @@ func (h *hub) openPlatform(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	p.audit = audit.New(audit.Service{DB: h.db, Journal: p.journal, Tasks: p.tasks, Sealer: p.sealer, Log: h.log, Classify: classify})
+	p.audit = audit.New(audit.Service{DB: h.db, Journal: p.journal, Tasks: p.tasks, Sealer: p.sealer, Log: h.log, Classify: classify, Repeatable: repeatable})
 	return nil
 }
 
@@ -235,4 +235,14 @@ func classify(service, operation string, input any) audit.Class {
 		return audit.SecretRead
 	}
 	return audit.Read
+}
+
+// repeatable are the operations that recognize their own repetition: the id of what
+// they make follows from the invocation id, or they keep the client token with it.
+func repeatable(service, operation string) bool {
+	switch service + ":" + operation {
+	case "ssm:SendCommand", "ssm:StartAutomationExecution", "ssm-contacts:StartEngagement", "ssm-contacts:CreateContact", "ssm-contacts:CreateContactChannel":
+		return true
+	}
+	return false
 }
