@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,6 +31,7 @@ import (
 const (
 	sealFile     = "seal.key"
 	linkFile     = "link.key"
+	placeFile    = "place.id"
 	regionFile   = "region"
 	identityFile = "identity.yaml"
 	intakeFile   = "intake.yaml"
@@ -109,7 +111,9 @@ func (h *hub) openPlatform(ctx context.Context) (err error) {
 	if err := h.checkHead(ctx); err != nil {
 		return err
 	}
-	p.tasks = task.New(h.db, h.log)
+	if p.tasks, err = h.openTasks(); err != nil {
+		return err
+	}
 	p.mailbox = mailbox.New(h.db)
 	p.authz = authz.New(h.tagsOf)
 	p.identity, err = identity.Open(ctx, identity.Config{
@@ -133,6 +137,24 @@ func (h *hub) checkHead(ctx context.Context) error {
 	h.log.ErrorContext(ctx, "changes are refused: the store is not the one that the journal's head tells of", "error", err)
 	h.db.Freeze(fault.Unavailable("The hub refuses changes: its store does not hold what the signed head of its journal says."))
 	return nil
+}
+
+// openTasks makes the engine. The lock on the data directory keeps it the only one of
+// its place; a copy of the directory on another machine is another place.
+func (h *hub) openTasks() (*task.Engine, error) {
+	e := task.New(h.db, h.log)
+	if !dataLocked {
+		return e, nil
+	}
+	id, err := keyFile(h.path(placeFile))
+	if err != nil {
+		return nil, err
+	}
+	host, err := os.Hostname()
+	if err == nil {
+		e.Place(hex.EncodeToString(id[:16]) + "@" + host + ":" + h.cfg.Data)
+	}
+	return e, err
 }
 
 // keyFile reads a key of 32 bytes, and makes it at the first start.
