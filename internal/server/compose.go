@@ -2,9 +2,11 @@ package server
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -27,6 +29,7 @@ import (
 const (
 	sealFile     = "seal.key"
 	linkFile     = "link.key"
+	placeFile    = "place.id"
 	regionFile   = "region"
 	identityFile = "identity.yaml"
 	intakeFile   = "intake.yaml"
@@ -106,7 +109,9 @@ func (h *hub) openPlatform(ctx context.Context) (err error) {
 	if err := h.checkHead(ctx); err != nil {
 		return err
 	}
-	p.tasks = task.New(h.db, h.log)
+	if p.tasks, err = h.openTasks(); err != nil {
+		return err
+	}
 	p.mailbox = mailbox.New(h.db)
 	p.authz = authz.New(h.tagsOf)
 	p.identity, err = identity.Open(ctx, identity.Config{
@@ -116,7 +121,7 @@ func (h *hub) openPlatform(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	p.audit = audit.New(audit.Service{DB: h.db, Journal: p.journal, Tasks: p.tasks, Sealer: p.sealer, Log: h.log, Classify: classify})
+	p.audit = audit.New(audit.Service{DB: h.db, Journal: p.journal, Tasks: p.tasks, Sealer: p.sealer, Log: h.log, Classify: classify, Repeatable: repeatable})
 	return nil
 }
 
@@ -130,6 +135,24 @@ func (h *hub) checkHead(ctx context.Context) error {
 	h.log.ErrorContext(ctx, "changes are refused: the store is not the one that the journal's head tells of", "error", err)
 	h.db.Freeze(fault.Unavailable("The hub refuses changes: its store does not hold what the signed head of its journal says."))
 	return nil
+}
+
+// openTasks makes the engine. The lock on the data directory keeps it the only one of
+// its place; a copy of the directory on another machine is another place.
+func (h *hub) openTasks() (*task.Engine, error) {
+	e := task.New(h.db, h.log)
+	if !dataLocked {
+		return e, nil
+	}
+	id, err := file.Key(h.path(placeFile))
+	if err != nil {
+		return nil, err
+	}
+	host, err := os.Hostname()
+	if err == nil {
+		e.Place(hex.EncodeToString(id[:16]) + "@" + host + ":" + h.cfg.Data)
+	}
+	return e, err
 }
 
 // openRouter makes the front door.
@@ -196,4 +219,14 @@ func classify(service, operation string, input any) audit.Class {
 		return audit.SecretRead
 	}
 	return audit.Read
+}
+
+// repeatable are the operations that recognize their own repetition: the id of what
+// they make follows from the invocation id, or they keep the client token with it.
+func repeatable(service, operation string) bool {
+	switch service + ":" + operation {
+	case "ssm:SendCommand", "ssm:StartAutomationExecution", "ssm-contacts:StartEngagement", "ssm-contacts:CreateContact", "ssm-contacts:CreateContactChannel":
+		return true
+	}
+	return false
 }

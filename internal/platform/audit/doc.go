@@ -5,7 +5,9 @@
 // own, before the answer is sent. Plain reads and refused inputs are gathered and
 // recorded together, within a second, as "api.called.batch".
 //
-// A call that an SDK repeats after a time-out carries the invocation id of the
-// first. The id is kept in the transaction of the change, with the answer: the
-// repetition gets that answer and changes nothing.
+// A call that is repeated carries the client token, or the SDK's invocation id, of
+// the first. It is kept in the transaction of the change, then with the answer: the
+// repetition gets that answer and changes nothing. When the hub died between the
+// two, operations that recognize their own repetition run again; the others answer
+// a conflict that says so.
 package audit
