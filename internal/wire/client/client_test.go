@@ -75,7 +75,8 @@ func TestProtocols(t *testing.T) {
 			&sts.AssumeRoleOutput{}, &sts.AssumeRoleOutput{Credentials: &sts.Credentials{Expiration: &instant}, PackedPolicySize: new(int32(7))},
 		},
 		{
-			"ssm", "GetParameter", map[string]any{"Name": "a", "WithDecryption": true},
+			"ssm", "GetParameter",
+			map[string]any{"Name": "a", "WithDecryption": true},
 			"POST /", `{"Name":"a","WithDecryption":true}`, `{"Parameter":{"Name":"a","Version":3,"LastModifiedDate":1795341600.5}}`,
 			&map[string]any{}, &map[string]any{"Parameter": map[string]any{"Name": "a", "Version": 3.0, "LastModifiedDate": 1795341600.5}},
 		},
@@ -84,7 +85,8 @@ func TestProtocols(t *testing.T) {
 			"GET /getIncidentRecord?arn=a", "", `{"incidentRecord":{"arn":"a"}}`, &json.RawMessage{}, new(json.RawMessage(`{"incidentRecord":{"arn":"a"}}`)),
 		},
 		{
-			"ssm", "UpdateInstanceInformation", map[string]string{"InstanceId": "mi-1"},
+			"ssm", "UpdateInstanceInformation",
+			map[string]string{"InstanceId": "mi-1"},
 			"POST /", `{"InstanceId":"mi-1"}`, `{"a":1}`, &json.RawMessage{}, new(json.RawMessage(`{"a":1}`)),
 		},
 	}
