@@ -26,16 +26,12 @@ func benchRestart(ctx context.Context, dir string) ([]result, error) {
 		return nil, err
 	}
 	out := []result{restartRow(fmt.Sprintf("hub killed, start to the last of %d timers due meanwhile", expiring), due)}
-	stores := [][2]string{{"SQLite", "sqlite:" + filepath.Join(dir, "held.db")}, {"PostgreSQL", os.Getenv("WATCHBILL_TEST_POSTGRES")}}
-	for _, s := range stores {
-		if s[1] == "" {
-			continue
-		}
-		held, err := restartWorker(ctx, s[1])
+	for _, s := range stores(filepath.Join(dir, "held.db")) {
+		held, err := restartWorker(ctx, s.url)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, restartRow("worker killed in a task, start to the task running again, "+s[0], held))
+		out = append(out, restartRow("worker killed in a task, start to the task running again, "+s.name, held))
 	}
 	return out, nil
 }

@@ -30,6 +30,9 @@ func work(url string, hold bool) {
 		fmt.Fprintln(os.Stderr, "worker:", err)
 		os.Exit(1)
 	}
+	if hold {
+		e.Place("bench")
+	}
 	e.Handle(heldKind, func(ctx context.Context, r *task.Run) error {
 		err := d.Update(ctx, func(tx *db.Tx) error { return leave(tx, r) })
 		if err == nil {
@@ -81,7 +84,7 @@ func clearWork(ctx context.Context, d *db.DB) error {
 		if _, err := tx.Exec("delete from bench_work"); err != nil {
 			return err
 		}
-		_, err := tx.Exec("delete from task_task where kind in ($1, $2)", workKind, heldKind)
+		_, err := tx.Exec("delete from task_task where kind in ($1, $2, 'due', 'pending')", workKind, heldKind)
 		return err
 	})
 }

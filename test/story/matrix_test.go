@@ -51,6 +51,7 @@ func operations(f func(m *shape.Model, op *shape.Operation, name string)) {
 
 // refusals tries all that has to be refused.
 func (m *matrix) refusals(t *testing.T) {
+	m.store.Settle()
 	refused, n := 0, 0
 	operations(func(model *shape.Model, op *shape.Operation, name string) {
 		n++

@@ -44,6 +44,7 @@ type kind struct {
 type Engine struct {
 	db      *db.DB
 	log     *slog.Logger
+	place   string
 	owner   string
 	kinds   map[string]kind
 	alarm   alarm
@@ -74,6 +75,11 @@ func (e *Engine) HandleWith(name string, o Options, h Handler) {
 	}
 	e.kinds[name] = kind{handle: h, opts: o}
 }
+
+// Place names where this engine runs, before Start. Only one engine may run in a
+// place at a time: what an earlier one of the same place left running is taken up at
+// the start, without waiting for its leases to run out.
+func (e *Engine) Place(name string) { e.place, e.owner = name, name+"/"+rand.Text() }
 
 // Pause stops claiming, for a hub whose clock is wrong; tasks under way go on.
 func (e *Engine) Pause(on bool) {
@@ -124,13 +130,18 @@ func rest(ctx context.Context) {
 }
 
 // reclaim frees the tasks of processes that ended without finishing them. The
-// file of SQLite has one process, so whoever owned a task is gone.
+// file of SQLite has one process, so whoever owned a task is gone; on PostgreSQL only
+// who ran in the same place is, and the leases of the others run out by themselves.
 func (e *Engine) reclaim(ctx context.Context) error {
-	if e.db.Postgres() {
-		return nil // leases run out by themselves
+	before := e.place + "/"
+	if !e.db.Postgres() {
+		before = ""
+	} else if e.place == "" {
+		return nil
 	}
 	return e.db.Update(ctx, func(tx *db.Tx) error {
-		_, err := tx.Exec("update task_task set owner = '', wake = $1 where owner <> '' and owner <> $2 and dead = 0", db.Micros(tx.Now), e.owner)
+		_, err := tx.Exec("update task_task set owner = '', wake = $1 where owner <> '' and owner <> $2 and dead = 0 and substr(owner, 1, length($3)) = $3",
+			db.Micros(tx.Now), e.owner, before)
 		return err
 	})
 }
