@@ -19,6 +19,7 @@ import (
 	hubcommand "github.com/watchbill/watchbill/internal/capability/command"
 	hubnode "github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/gateway"
+	"github.com/watchbill/watchbill/internal/platform/authz"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/db/dbtest"
 	"github.com/watchbill/watchbill/internal/platform/identity"

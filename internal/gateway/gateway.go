@@ -10,6 +10,7 @@ import (
 	"github.com/watchbill/watchbill/internal/capability/command"
 	"github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/platform/mailbox"
+	"github.com/watchbill/watchbill/internal/wire"
 )
 
 // Config is what a gateway needs. All are required but the logger.
@@ -23,6 +24,12 @@ type Config struct {
 	// scope: the same function as the router's.
 	Authenticate func(r *http.Request, body []byte) (context.Context, string, error)
 
+	// Authorize decides by the table of operations.
+	Authorize func(ctx context.Context, service, operation string, input any) (context.Context, error)
+
+	// Observe hears of every request for a channel that was refused. It may be nil.
+	Observe func(ctx context.Context, c wire.Call)
+
 	Logger *slog.Logger
 }
 
@@ -34,6 +41,8 @@ type Gateway struct {
 	channels map[string]*channel // by node id; the live ones
 	closing  bool
 	open     sync.WaitGroup
+	draining chan struct{}
+	drain    sync.Once
 }
 
 // New makes a gateway.
@@ -41,7 +50,7 @@ func New(c Config) *Gateway {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	return &Gateway{Config: c, channels: map[string]*channel{}}
+	return &Gateway{Config: c, channels: map[string]*channel{}, draining: make(chan struct{})}
 }
 
 // Handler serves the paths of ssmmessages: /v1/control-channel/ and
@@ -74,6 +83,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 		}
 	}
 }
+
+// Drain answers the polls that are held: the hub stops.
+func (g *Gateway) Drain() { g.drain.Do(func() { close(g.draining) }) }
 
 // Channels is how many control channels are open.
 func (g *Gateway) Channels() int {

@@ -2,11 +2,8 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -17,6 +14,7 @@ import (
 	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/authz"
 	"github.com/watchbill/watchbill/internal/platform/db"
+	"github.com/watchbill/watchbill/internal/platform/file"
 	"github.com/watchbill/watchbill/internal/platform/identity"
 	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/platform/mailbox"
@@ -100,7 +98,7 @@ func (h *hub) openPlatform(ctx context.Context) (err error) {
 	if p.sealer, err = seal.OpenFile(filepath.Join(dir, sealFile)); err != nil {
 		return err
 	}
-	if p.linkKey, err = keyFile(filepath.Join(dir, linkFile)); err != nil {
+	if p.linkKey, err = file.Key(filepath.Join(dir, linkFile)); err != nil {
 		return err
 	}
 	signer, err := journal.OpenSigner(dir)
@@ -146,7 +144,7 @@ func (h *hub) openTasks() (*task.Engine, error) {
 	if !dataLocked {
 		return e, nil
 	}
-	id, err := keyFile(h.path(placeFile))
+	id, err := file.Key(h.path(placeFile))
 	if err != nil {
 		return nil, err
 	}
@@ -155,20 +153,6 @@ func (h *hub) openTasks() (*task.Engine, error) {
 		e.Place(hex.EncodeToString(id[:16]) + "@" + host + ":" + h.cfg.Data)
 	}
 	return e, err
-}
-
-// keyFile reads a key of 32 bytes, and makes it at the first start.
-func keyFile(path string) ([]byte, error) {
-	key, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		key = make([]byte, 32)
-		_, _ = rand.Read(key) // never fails
-		err = writeFile(path, key, 0o600)
-	}
-	if err == nil && len(key) != 32 {
-		err = fmt.Errorf("%s holds %d bytes, a key has 32", path, len(key))
-	}
-	return key, err
 }
 
 // openRouter makes the front door.
@@ -182,17 +166,21 @@ func (h *hub) openRouter() error {
 		Authorize: func(ctx context.Context, m *shape.Model, op *shape.Operation, input any) (context.Context, error) {
 			return p.authz.Authorize(ctx, m.SigningName, op.Name, input)
 		},
-		Around: p.audit.Around,
-		Observe: func(ctx context.Context, c wire.Call) {
-			h.metrics.observe(c)
-			if h.frozen == nil {
-				p.audit.Observe(ctx, c)
-			}
+		AuthorizeRaw: func(ctx context.Context, service, operation string, input map[string]any) (context.Context, error) {
+			return p.authz.Authorize(ctx, service, operation, input)
 		},
-		Logger: h.log,
+		Around: p.audit.Around, Observe: h.observe, Logger: h.log,
 	})
 	h.all.caller.router.Store(h.router)
 	return nil
+}
+
+// observe counts and records a call that is over.
+func (h *hub) observe(ctx context.Context, c wire.Call) {
+	h.metrics.observe(c)
+	if h.frozen == nil {
+		h.platform.audit.Observe(ctx, c)
+	}
 }
 
 // lateCaller is the front door for those who are made before it.
@@ -205,7 +193,7 @@ func (l *lateCaller) Call(ctx context.Context, service, operation string, input 
 
 // bootstrap makes the first administrator's key and keeps what clients need.
 func (h *hub) bootstrap(ctx context.Context) error {
-	if err := writeFile(filepath.Join(h.cfg.Data, regionFile), []byte(h.cfg.HomeRegion()+"\n"), 0o644); err != nil {
+	if err := file.Write(filepath.Join(h.cfg.Data, regionFile), []byte(h.cfg.HomeRegion()+"\n"), 0o644); err != nil {
 		return err
 	}
 	if h.frozen != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/identity"
 	"github.com/watchbill/watchbill/internal/platform/page"
@@ -45,11 +46,11 @@ func (s *Service) StartAutomationExecution(ctx context.Context, in *ssm.StartAut
 	}
 	c := identity.From(ctx)
 	r := Start{
-		DocumentName: *in.DocumentName, Version: value(in.DocumentVersion), Parameters: in.Parameters, ClientToken: value(in.ClientToken),
-		StartedBy: c.ARN, Human: c.Human, Interactive: in.Mode == ssm.ExecutionModeInteractive, Tags: tags,
+		DocumentName: *in.DocumentName, Version: ptr.Value(in.DocumentVersion), Parameters: in.Parameters, ClientToken: ptr.Value(in.ClientToken),
+		StartedBy: c.ARN, Session: c.Session(), Human: c.Human, Interactive: in.Mode == ssm.ExecutionModeInteractive, Tags: tags,
 	}
-	if s.PassRole != nil {
-		r.passRole = func(role string) error { return s.PassRole(ctx, role) }
+	if r.passRole, err = s.mayPass(ctx, r); err != nil {
+		return nil, err
 	}
 	var id string
 	err = s.DB.Update(ctx, func(tx *db.Tx) (err error) {
@@ -60,6 +61,34 @@ func (s *Service) StartAutomationExecution(ctx context.Context, in *ssm.StartAut
 		return nil, err
 	}
 	return &ssm.StartAutomationExecutionOutput{AutomationExecutionId: &id}, nil
+}
+
+// mayPass asks for the right to the role that the runbook names, outside of any
+// transaction, and answers what allows this one and no other.
+func (s *Service) mayPass(ctx context.Context, r Start) (func(string) error, error) {
+	var role string
+	r.passRole = func(arn string) error { role = arn; return nil }
+	err := s.DB.View(ctx, func(tx *db.Tx) error {
+		if r.ClientToken != "" {
+			if old, err := s.findByToken(tx, r.ClientToken); err != nil || old != nil {
+				return err
+			}
+		}
+		book, err := s.runbook(tx, r.DocumentName, r.Version)
+		if err != nil {
+			return err
+		}
+		return (&work{s: s, tx: tx, ex: &execution{}, doc: book.Doc}).bind(r)
+	})
+	if err == nil && role != "" && s.PassRole != nil {
+		err = s.PassRole(ctx, role)
+	}
+	return func(arn string) error {
+		if arn != role {
+			return fault.AccessDenied("The role of the runbook changed while it was started")
+		}
+		return nil
+	}, err
 }
 
 // unsupported refuses what would be dropped silently otherwise.
@@ -73,13 +102,6 @@ func unsupported(in *ssm.StartAutomationExecutionInput) error {
 		return fault.Validation("AlarmConfiguration is not available for automation executions.")
 	}
 	return nil
-}
-
-func value(p *string) string {
-	if p == nil {
-		return ""
-	}
-	return *p
 }
 
 // GetAutomationExecution describes an execution with its first 100 steps.
@@ -172,7 +194,7 @@ type place struct {
 // DescribeAutomationExecutions lists executions, newest first.
 func (s *Service) DescribeAutomationExecutions(ctx context.Context, in *ssm.DescribeAutomationExecutionsInput) (*ssm.DescribeAutomationExecutionsOutput, error) {
 	var from place
-	if err := page.Parse(value(in.NextToken), &from); err != nil {
+	if err := page.Parse(ptr.Value(in.NextToken), &from); err != nil {
 		return nil, &ssm.InvalidNextToken{Message: "The token is not valid."}
 	}
 	limit := pageSize

@@ -116,12 +116,11 @@ func split(tx *db.Tx, name string) (account, plain, version string, err error) {
 	if err != nil || a.Service != "ssm" || a.Region != tx.Scope.Region {
 		return "", "", "", noDocument(name)
 	}
-	resource, id := a.Type()
-	switch resource {
-	case "document":
-		return a.Account, id, "", nil
-	case "automation-definition":
-		plain, version, _ = strings.Cut(id, ":")
+	if plain, ok := strings.CutPrefix(a.Resource, "document/"); ok {
+		return a.Account, plain, "", nil
+	}
+	if rest, ok := strings.CutPrefix(a.Resource, "automation-definition/"); ok {
+		plain, version, _ = strings.Cut(rest, ":")
 		return a.Account, plain, version, nil
 	}
 	return "", "", "", noDocument(name)

@@ -77,7 +77,10 @@ func (s *Service) Value(tx *db.Tx, id string) (string, error) {
 func find(text string, scope db.Scope) (string, kind, error) {
 	id := text
 	if a, err := arn.Parse(text); err == nil && a.Service == "ssm" && a.Region == scope.Region && a.Account == scope.Account {
-		id = strings.TrimPrefix(a.Resource, "servicesetting")
+		var ok bool
+		if id, ok = strings.CutPrefix(a.Resource, "servicesetting"); !ok {
+			id = ""
+		}
 	}
 	k, ok := kinds[id]
 	if !ok {

@@ -28,10 +28,12 @@ func Make(service, region, account, resource string) string {
 // SSM is the ARN of a resource of Systems Manager in s, as "parameter/x".
 func SSM(s db.Scope, resource string) string { return Make("ssm", s.Region, s.Account, resource) }
 
-// Parse reads an ARN. Region and account may be empty, the other parts not.
+// Parse reads an ARN of the partition aws, the only one there is here: the same
+// resource under two ARNs would let a policy miss one. Region and account may be
+// empty, the other parts not.
 func Parse(s string) (ARN, error) {
 	p := strings.SplitN(s, ":", 6)
-	if len(p) != 6 || p[0] != "arn" || p[1] == "" || p[2] == "" || p[5] == "" {
+	if len(p) != 6 || p[0] != "arn" || p[1] != "aws" || p[2] == "" || p[5] == "" {
 		return ARN{}, ErrForm
 	}
 	return ARN{Partition: p[1], Service: p[2], Region: p[3], Account: p[4], Resource: p[5]}, nil

@@ -151,6 +151,9 @@ func (d *decision) all() error {
 	for _, alternatives := range d.row.Resources {
 		lists := make([][]string, len(alternatives))
 		for i, ref := range alternatives {
+			if id, ok := ref.foreign(d.scope, d.input); ok {
+				return d.denied(d.row.Action, id, implicit)
+			}
 			lists[i] = ref.arns(d.scope, d.input)
 		}
 		for i := range lists[0] {

@@ -82,7 +82,11 @@ func TestResources(t *testing.T) {
 		{"parameter", "ssm", "GetParameter", &ssm.GetParameterInput{Name: new("/a/b:3")}, []string{r + "parameter/a/b"}, "ssm:GetParameter"},
 		{"parameter ARN", "ssm", "GetParameter", &ssm.GetParameterInput{Name: new(r + "parameter/a/b:prod")}, []string{r + "parameter/a/b"}, "ssm:GetParameter"},
 		{"every name", "ssm", "GetParameters", &ssm.GetParametersInput{Names: []string{"a", "b"}}, []string{r + "parameter/a", r + "parameter/b"}, "ssm:GetParameters"},
-		{"path", "ssm", "GetParametersByPath", &ssm.GetParametersByPathInput{Path: new("/prod/")}, []string{r + "parameter/prod/"}, "ssm:GetParametersByPath"},
+		{"path", "ssm", "GetParametersByPath", &ssm.GetParametersByPathInput{Path: new("/prod/")}, []string{r + "parameter/prod"}, "ssm:GetParametersByPath"},
+		{"path as AWS's examples allow it", "ssm", "GetParametersByPath", &ssm.GetParametersByPathInput{Path: new("/prod")}, []string{r + "parameter/prod/*"}, "ssm:GetParametersByPath"},
+		{"spaces", "ssm", "GetParameter", &ssm.GetParameterInput{Name: new(" /a/b ")}, []string{r + "parameter/a/b"}, "ssm:GetParameter"},
+		{"document ARN", "ssm", "GetDocument", &ssm.GetDocumentInput{Name: new(r + "document/Fix")}, []string{r + "document/Fix"}, "ssm:GetDocument"},
+		{"shared document", "ssm", "GetDocument", &ssm.GetDocumentInput{Name: new("arn:aws:ssm:eu-west-1:210987654321:document/AWS-Fix")}, []string{"arn:aws:ssm:eu-west-1:210987654321:document/AWS-Fix"}, "ssm:GetDocument"},
 		{"document and nodes", "ssm", "SendCommand", &ssm.SendCommandInput{DocumentName: new("Fix"), InstanceIds: []string{"mi-1", "i-2"}}, []string{r + "document/Fix", r + "managed-instance/mi-1", "arn:aws:ec2:eu-west-1:123456789012:instance/i-2"}, "ssm:SendCommand"},
 		{"own document", "ssm", "GetDocument", &ssm.GetDocumentInput{Name: new("AWS-RunShellScript")}, []string{"arn:aws:ssm:eu-west-1::document/AWS-RunShellScript"}, "ssm:GetDocument"},
 		{"default session document", "ssm", "StartSession", &ssm.StartSessionInput{Target: new("mi-1")}, []string{r + "managed-instance/mi-1", r + "document/SSM-SessionManagerRunShell"}, "ssm:StartSession"},
@@ -128,6 +132,50 @@ func TestAlternatives(t *testing.T) {
 	}
 	if got := code(ask(as(allow("arn:aws:ssm:*:*:automation-definition/D:1")), a, "ssm", "StartAutomationExecution", in)); got != "deny" {
 		t.Errorf("other version: %s", got)
+	}
+}
+
+// However a resource is named, a Deny of it holds.
+func TestDenyOfEveryName(t *testing.T) {
+	t.Parallel()
+	const r = "arn:aws:ssm:eu-west-1:123456789012:"
+	all := allowing(t, "*", "*")
+	path := func(p string) any { return &ssm.GetParametersByPathInput{Path: &p} }
+	name := func(p string) any { return &ssm.GetParameterInput{Name: &p} }
+	doc := func(p string) any { return &ssm.GetDocumentInput{Name: &p} }
+	cases := []struct {
+		denied, operation string
+		inputs            []any
+	}{
+		{r + "parameter/prod", "GetParametersByPath", []any{path("/prod"), path("/prod/"), path(" /prod/ ")}},
+		{r + "parameter/prod/*", "GetParametersByPath", []any{path("/prod"), path("/prod/")}},
+		{r + "parameter/a/b", "GetParameter", []any{name("/a/b"), name("a/b"), name(" /a/b "), name(r + "parameter/a/b:3"), name(" " + r + "parameter/a/b"), name("/a/b:l")}},
+		{r + "document/Fix", "GetDocument", []any{doc("Fix"), doc(r + "document/Fix"), doc(r + "automation-definition/Fix:1")}},
+		{"arn:aws:ssm:*::document/AWS-Run", "GetDocument", []any{doc("AWS-Run"), doc(r + "document/AWS-Run"), doc("arn:aws:ssm:eu-west-1::document/AWS-Run")}},
+	}
+	for _, c := range cases {
+		deny := parse(t, `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"ssm:*","Resource":"`+c.denied+`"}]}`)
+		for i, in := range c.inputs {
+			if got := code(ask(as(all, deny), authz.New(nil), "ssm", c.operation, in)); got != "deny" {
+				t.Errorf("%s, input %d: %s", c.denied, i, got)
+			}
+			if got := code(ask(as(all), authz.New(nil), "ssm", c.operation, in)); got != "allow" {
+				t.Errorf("%s, input %d, no Deny: %s", c.denied, i, got)
+			}
+		}
+	}
+}
+
+// Parameters of other accounts, regions and partitions are nobody's.
+func TestForeignParameter(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{
+		"arn:aws-cn:ssm:eu-west-1:123456789012:parameter/a", "arn:aws:ssm:eu-west-1:210987654321:parameter/a",
+		"arn:aws:ssm:us-east-1:123456789012:parameter/a", "arn:aws:ec2:eu-west-1:123456789012:parameter/a", " arn:aws:ssm:a",
+	} {
+		if got := code(ask(as(allowing(t, "*", "*")), authz.New(nil), "ssm", "GetParameter", &ssm.GetParameterInput{Name: &name})); got != "deny" {
+			t.Errorf("%s: %s", name, got)
+		}
 	}
 }
 

@@ -1,8 +1,10 @@
 package authz
 
 import (
+	"cmp"
 	"strings"
 
+	"github.com/watchbill/watchbill/internal/platform/arn"
 	"github.com/watchbill/watchbill/internal/platform/db"
 )
 
@@ -26,6 +28,20 @@ func (r Ref) arns(s db.Scope, in any) []string {
 	return out
 }
 
+// foreign is the first parameter that an input names outside the scope: no policy
+// opens those.
+func (r Ref) foreign(s db.Scope, in any) (string, bool) {
+	if r.Kind != "parameter" {
+		return "", false
+	}
+	for _, id := range values(in, r.Member) {
+		if foreign(id, s) {
+			return id, true
+		}
+	}
+	return "", false
+}
+
 // ARN is the ARN under which authorization knows a resource: kind is the first
 // part of the resource in the ARN (document, parameter, …), "node" for a managed
 // node or an instance by its id.
@@ -41,22 +57,28 @@ func arnOf(kind, id, second string, s db.Scope) []string {
 	switch kind {
 	case "parameter":
 		return []string{parameterARN(id, s)}
+	case "slashed":
+		return []string{parameterARN(id, s) + "/"}
 	case "typed":
 		return []string{typedARN(id, second, s)}
 	case "incident":
 		return incidentARNs(id)
 	}
-	if strings.HasPrefix(id, "arn:") {
+	switch kind {
+	case "document":
+		of, id, _ := document(id, s)
+		if of.Account != "" && of.Account != s.Account {
+			return []string{ssmARN(of, "document/"+id)}
+		}
+		return []string{documentARN(id, of)}
+	case "definition":
+		s, id, version := document(id, s)
+		return []string{ssmARN(s, "automation-definition/"+id+":"+cmp.Or(second, version, "$DEFAULT"))}
+	}
+	if arn.Is(id) {
 		return []string{id}
 	}
 	switch kind {
-	case "document":
-		return []string{documentARN(id, s)}
-	case "definition":
-		if second == "" {
-			second = "$DEFAULT"
-		}
-		return []string{ssmARN(s, "automation-definition/"+id+":"+second)}
 	case "node":
 		return []string{nodeARN(id, s)}
 	case "role":
@@ -77,18 +99,44 @@ func ssmARN(s db.Scope, resource string) string {
 	return "arn:aws:ssm:" + s.Region + ":" + s.Account + ":" + resource
 }
 
-// parameterARN drops the version or label that a name can carry after a colon,
-// and the leading slash of a hierarchy.
+// parameterARN is the one ARN of a parameter or a path, however it was named: by
+// its name or by an ARN, with a version or label after a colon, with the leading
+// slash of a hierarchy or without, with the closing slash of a path or without.
 func parameterARN(id string, s db.Scope) string {
-	if rest, ok := strings.CutPrefix(id, "arn:"); ok {
-		if head, name, ok := strings.Cut(rest, ":parameter/"); ok {
-			name, _, _ = strings.Cut(name, ":")
-			return "arn:" + head + ":parameter/" + name
-		}
-		return id
+	name := strings.TrimSpace(id)
+	if a, err := arn.Parse(name); err == nil {
+		name = strings.TrimPrefix(a.Resource, "parameter/")
+		s = db.Scope{Account: a.Account, Region: a.Region}
 	}
-	name, _, _ := strings.Cut(strings.TrimPrefix(id, "/"), ":")
-	return ssmARN(s, "parameter/"+name)
+	name, _, _ = strings.Cut(strings.TrimPrefix(name, "/"), ":")
+	return ssmARN(s, "parameter/"+strings.TrimSpace(strings.TrimSuffix(name, "/")))
+}
+
+// foreign says that a parameter was named by an ARN that is not one of the scope's.
+func foreign(id string, s db.Scope) bool {
+	if id = strings.TrimSpace(id); !arn.Is(id) {
+		return false
+	}
+	a, err := arn.Parse(id)
+	return err != nil || a.Service != "ssm" || a.Account != s.Account || a.Region != s.Region || !strings.HasPrefix(a.Resource, "parameter/")
+}
+
+// document takes apart what names a document: its name, its ARN, or the ARN of an
+// automation definition, which is the same document and a version.
+func document(id string, s db.Scope) (db.Scope, string, string) {
+	a, err := arn.Parse(id)
+	if err != nil || a.Service != "ssm" {
+		return s, id, ""
+	}
+	of := db.Scope{Account: a.Account, Region: a.Region}
+	if name, ok := strings.CutPrefix(a.Resource, "document/"); ok {
+		return of, name, ""
+	}
+	if rest, ok := strings.CutPrefix(a.Resource, "automation-definition/"); ok {
+		name, version, _ := strings.Cut(rest, ":")
+		return of, name, version
+	}
+	return s, id, ""
 }
 
 // documentARN leaves the account out of the documents that come with the hub,

@@ -16,13 +16,14 @@ import (
 )
 
 const (
-	leaseFor    = 12 * time.Second
-	heartbeat   = 4 * time.Second
-	pollEvery   = time.Second // the net under the wake-ups; other hubs' tasks
-	slots       = 64
-	maxAttempts = 20
-	maxPause    = 5 * time.Minute
-	claimAtOnce = 64
+	leaseFor        = 12 * time.Second
+	heartbeat       = 4 * time.Second
+	pauseAfterError = 250 * time.Millisecond
+	pollEvery       = time.Second // the net under the wake-ups; other hubs' tasks
+	slots           = 64
+	maxAttempts     = 20
+	maxPause        = 5 * time.Minute
+	claimAtOnce     = 64
 )
 
 // Handler does the work of a kind of task. Its context carries the task's scope.
@@ -97,17 +98,35 @@ func (e *Engine) Start(ctx context.Context) error {
 	go e.beat(beats)
 	other, end := e.db.Listen(topic)
 	defer end()
+	refused := false
 	for ctx.Err() == nil {
 		n, err := e.claimAndRun(ctx)
-		if err != nil {
-			e.log.ErrorContext(ctx, "claim tasks", "error", err)
-		}
-		if n == 0 || err != nil {
+		switch {
+		case err != nil:
+			if !refused {
+				e.log.ErrorContext(ctx, "claim tasks", "error", err)
+			}
+			rest(ctx)
+		case n == 0:
 			e.alarm.wait(ctx, other, e.nextWake(ctx))
 		}
+		if refused && err == nil {
+			e.log.InfoContext(ctx, "tasks are claimed again")
+		}
+		refused = err != nil
 	}
 	e.running.Wait()
 	return nil
+}
+
+// rest waits after an error of the store. Due tasks would end any other wait at once.
+func rest(ctx context.Context) {
+	t := time.NewTimer(pauseAfterError)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }
 
 // reclaim frees the tasks of processes that ended without finishing them. The
