@@ -31,8 +31,6 @@ func serverCommand() *cobra.Command {
 	f.StringVar(&cfg.PublicURL, "public-url", "", "where people reach the hub, for the links in pages")
 	f.DurationVar(&cfg.StageUnit, "stage-minute", time.Minute, "what one minute of an escalation plan lasts, for drills")
 	f.StringSliceVar(&cfg.AllowPrivate, "allow-private", nil, "private networks that outbound connections may reach, as 10.0.0.0/8 or loopback")
-	f.StringVar(&cfg.SMTP, "smtp", "", "host:port of the mail relay")
-	f.StringVar(&cfg.MailFrom, "mail-from", "watchbill@localhost", "sender of e-mail pages")
 	f.TextVar(&level, "log-level", level, "debug, info, warn or error")
 	return c
 }

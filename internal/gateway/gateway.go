@@ -10,6 +10,7 @@ import (
 	"github.com/watchbill/watchbill/internal/capability/command"
 	"github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/platform/mailbox"
+	"github.com/watchbill/watchbill/internal/wire"
 )
 
 // Config is what a gateway needs. All are required but the logger.
@@ -22,6 +23,12 @@ type Config struct {
 	// the context with caller and scope, and the service of the credential
 	// scope: the same function as the router's.
 	Authenticate func(r *http.Request, body []byte) (context.Context, string, error)
+
+	// Authorize decides by the table of operations.
+	Authorize func(ctx context.Context, service, operation string, input any) (context.Context, error)
+
+	// Observe hears of every request for a channel that was refused. It may be nil.
+	Observe func(ctx context.Context, c wire.Call)
 
 	Logger *slog.Logger
 }

@@ -328,3 +328,40 @@ func TestTwoHubsOnOneStore(t *testing.T) {
 		t.Errorf("node %+v, %v", n, err)
 	}
 }
+
+// Refusals are told with who asked, or the address of one who is unknown.
+func TestRefusalsAreObserved(t *testing.T) {
+	h := newHub(t)
+	m, other := h.newMachine(), h.newMachine()
+	ask := `{"MessageSchemaVersion":"1.0","RequestId":"r"}`
+	me := "arn:aws:sts::" + scope.Account + ":assumed-role/watchbill-node/" + m.id
+	for name, c := range map[string]struct {
+		call  func() int
+		want  string // service and operation
+		actor string
+	}{
+		"other node's channel": {func() int {
+			status, _ := m.post("/v1/control-channel/"+other.id, ask, http.Header{}, m.bySession("ssmmessages"))
+			return status
+		}, "ssmmessages:CreateControlChannel", me},
+		"channel, not signed": {func() int {
+			status, _ := m.post("/v1/control-channel/"+m.id, ask, http.Header{}, nil)
+			return status
+		}, "ssmmessages:CreateControlChannel", ""},
+		"other node's health": {func() int {
+			status, _ := m.call("AmazonSSM.UpdateInstanceInformation", map[string]string{"InstanceId": other.id}, m.bySession("ssm"))
+			return status
+		}, "ssm:UpdateInstanceInformation", me},
+		"credentials for another service": {func() int {
+			status, _ := m.call("EC2WindowsMessageDeliveryService.SendReply", map[string]string{"MessageId": "x"}, m.bySession("ssm"))
+			return status
+		}, "ec2messages:SendReply", me},
+	} {
+		if status := c.call(); status < 400 || status > 499 {
+			t.Errorf("%s: %d", name, status)
+		}
+		if got := <-h.refused; got.Service+":"+got.Operation != c.want || got.actor != c.actor || got.Source != "127.0.0.1" {
+			t.Errorf("%s: %s:%s by %q from %q", name, got.Service, got.Operation, got.actor, got.Source)
+		}
+	}
+}

@@ -25,6 +25,7 @@ import (
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/capability/command"
 	"github.com/watchbill/watchbill/internal/capability/node"
+	"github.com/watchbill/watchbill/internal/platform/authz"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/db/dbtest"
 	"github.com/watchbill/watchbill/internal/platform/identity"
@@ -60,6 +61,7 @@ type hub struct {
 	commands *command.Service
 	url      string
 	facts    chan journal.Row
+	refused  chan refusedCall
 }
 
 func newHub(t *testing.T) *hub {
@@ -77,10 +79,10 @@ func newHubOn(t *testing.T, d *db.DB, sealKey string) *hub {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &hub{t: t, ctx: db.WithScope(t.Context(), scope), facts: make(chan journal.Row, 1000)}
+	h := &hub{t: t, ctx: db.WithScope(t.Context(), scope), facts: make(chan journal.Row, 1000), refused: make(chan refusedCall, 1000)}
 	h.nodes = node.New(node.Service{DB: d, Tasks: e, Journal: j, Mailbox: m, Mint: mint(who)})
 	h.commands = command.New(command.Service{DB: d, Tasks: e, Journal: j, Mailbox: m, Nodes: h.nodes, Documents: findDocument, Sealer: sealer})
-	h.gateway = New(Config{Nodes: h.nodes, Commands: h.commands, Mailbox: m, Authenticate: who.Authenticate, Logger: quiet})
+	h.gateway = New(Config{Nodes: h.nodes, Commands: h.commands, Mailbox: m, Authenticate: who.Authenticate, Authorize: authz.New(nil).Authorize, Observe: h.observe, Logger: quiet})
 	j.Subscribe(journal.Subscription{
 		Name:   "test",
 		Kinds:  []string{"node.online", "node.offline", "node.channel.replaced", "command.delivered", "command.finished", "command.report.refused"},
@@ -90,9 +92,25 @@ func newHubOn(t *testing.T, d *db.DB, sealKey string) *hub {
 	tasktest.Start(t, e)
 	h.serve(wire.NewRouter(wire.Config{
 		Models: []*shape.Model{ssm.Model}, Bindings: append(h.nodes.Operations(), h.commands.Operations()...),
-		Raw: h.gateway.Raw(), Authenticate: who.Authenticate, Logger: quiet,
+		Raw: h.gateway.Raw(), Authenticate: who.Authenticate, AuthorizeRaw: authorizeRaw, Observe: h.observe, Logger: quiet,
 	}))
 	return h
+}
+
+func authorizeRaw(ctx context.Context, service, operation string, input map[string]any) (context.Context, error) {
+	return authz.New(nil).Authorize(ctx, service, operation, input)
+}
+
+// observe keeps the calls that were refused.
+func (h *hub) observe(ctx context.Context, c wire.Call) {
+	if c.Err != nil {
+		h.refused <- refusedCall{c, identity.From(ctx).ARN}
+	}
+}
+
+type refusedCall struct {
+	wire.Call
+	actor string
 }
 
 func mint(who *identity.Service) node.Minter {

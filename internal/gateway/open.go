@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/platform/identity"
 	"github.com/watchbill/watchbill/internal/platform/journal"
+	"github.com/watchbill/watchbill/internal/wire"
 	"github.com/watchbill/watchbill/internal/wire/fault"
 	"github.com/watchbill/watchbill/internal/wire/mgs"
 )
@@ -26,7 +28,7 @@ const (
 
 // createControlChannel hands out the token of a channel.
 func (g *Gateway) createControlChannel(w http.ResponseWriter, r *http.Request) {
-	ctx, body, err := g.authenticate(w, r)
+	ctx, body, err := g.authenticate(w, r, "CreateControlChannel")
 	if err == nil {
 		err = decode(body, &mgs.ChannelRequest{})
 	}
@@ -35,7 +37,7 @@ func (g *Gateway) createControlChannel(w http.ResponseWriter, r *http.Request) {
 		token, err = g.Nodes.ChannelToken(ctx, r.PathValue("node"))
 	}
 	if err != nil {
-		g.refuse(w, r, err)
+		g.refuse(ctx, w, r, "CreateControlChannel", err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/xml")
@@ -46,27 +48,33 @@ func (g *Gateway) createControlChannel(w http.ResponseWriter, r *http.Request) {
 // createDataChannel: there are no sessions yet. This text makes the stock
 // agent give up at once instead of asking again and again.
 func (g *Gateway) createDataChannel(w http.ResponseWriter, r *http.Request) {
-	g.refuse(w, r, fault.New(http.StatusBadRequest, "InvalidRequestException", "Session is already terminated"))
+	g.answer(w, r, fault.New(http.StatusBadRequest, "InvalidRequestException", "Session is already terminated"))
 }
 
-// authenticate checks that the node of the path itself signed the request.
-func (g *Gateway) authenticate(w http.ResponseWriter, r *http.Request) (context.Context, []byte, error) {
+// authenticate checks that the node of the path itself signed the request and may
+// call the operation. The context tells who called also when the answer is no.
+func (g *Gateway) authenticate(w http.ResponseWriter, r *http.Request, operation string) (context.Context, []byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxOpenBody))
 	if err != nil {
-		return nil, nil, fault.TooLarge(maxOpenBody)
+		return r.Context(), nil, fault.TooLarge(maxOpenBody)
 	}
 	ctx, service, err := g.Authenticate(r, body)
 	if err != nil {
-		return nil, nil, err
+		return r.Context(), nil, err
 	}
 	if service != "ssmmessages" {
-		return nil, nil, fault.InvalidSignature("Credential should be scoped to correct service: 'ssmmessages'.")
+		return ctx, nil, fault.InvalidSignature("Credential should be scoped to correct service: 'ssmmessages'.")
 	}
 	caller := identity.From(ctx)
-	if id := caller.NodeID(); id == "" || id != r.PathValue("node") {
-		return nil, nil, fault.AccessDenied("The channel belongs to another node.")
+	ctx = journal.WithActor(ctx, caller.ARN)
+	allowed, err := g.Authorize(ctx, service, operation, nil)
+	if err != nil {
+		return ctx, nil, err
 	}
-	return journal.WithActor(ctx, caller.ARN), body, nil
+	if id := caller.NodeID(); id == "" || id != r.PathValue("node") {
+		return ctx, nil, fault.AccessDenied("The channel belongs to another node.")
+	}
+	return allowed, body, nil
 }
 
 // xmlFault is the form of errors here: the element is named by the code.
@@ -75,7 +83,18 @@ type xmlFault struct {
 	Message string `xml:"Message"`
 }
 
-func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, err error) {
+// refuse answers an error once it is recorded.
+func (g *Gateway) refuse(ctx context.Context, w http.ResponseWriter, r *http.Request, operation string, err error) {
+	if g.Observe != nil {
+		now, coded := time.Now(), fault.Of(err)
+		c := wire.Call{Service: "ssmmessages", Operation: operation, RequestID: uuid.NewString(), Started: now, Status: coded.HTTPStatus(), Err: coded}
+		c.Source, _, _ = net.SplitHostPort(r.RemoteAddr)
+		g.Observe(ctx, c)
+	}
+	g.answer(w, r, err)
+}
+
+func (g *Gateway) answer(w http.ResponseWriter, r *http.Request, err error) {
 	coded := fault.Of(err)
 	if f, ok := errors.AsType[*fault.Fault](coded); ok && f.Cause != nil {
 		g.Logger.Error("a channel cannot be opened", "path", r.URL.Path, "error", f.Cause)
@@ -93,9 +112,9 @@ var upgrader = websocket.Upgrader{ReadBufferSize: 4 << 10, WriteBufferSize: 4 <<
 
 // openControlChannel serves a channel until it ends.
 func (g *Gateway) openControlChannel(w http.ResponseWriter, r *http.Request) {
-	ctx, _, err := g.authenticate(w, r)
+	ctx, _, err := g.authenticate(w, r, "OpenControlChannel")
 	if err != nil {
-		g.refuse(w, r, err)
+		g.refuse(ctx, w, r, "OpenControlChannel", err)
 		return
 	}
 	conn, err := upgrader.Upgrade(w, r, nil)

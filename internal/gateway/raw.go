@@ -33,9 +33,11 @@ func (g *Gateway) Raw() map[string]wire.Raw {
 	}
 	out := map[string]wire.Raw{}
 	for name, raw := range ssm {
+		raw.Service = "ssm"
 		out["AmazonSSM."+name] = raw
 	}
 	for name, raw := range g.messages() {
+		raw.Service = "ec2messages"
 		out["EC2WindowsMessageDeliveryService."+name] = raw
 	}
 	return out

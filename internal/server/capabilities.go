@@ -97,7 +97,9 @@ func (h *hub) openCapabilities() (err error) {
 		Caller: &c.caller, Log: h.log, PassRole: h.passRole,
 	})
 	c.sts = sts.New(sts.Service{DB: h.db, Journal: p.journal, Identity: p.identity})
-	c.gateway = gateway.New(gateway.Config{Nodes: c.node, Commands: c.command, Mailbox: p.mailbox, Authenticate: p.identity.Authenticate, Logger: h.log})
+	c.gateway = gateway.New(gateway.Config{
+		Nodes: c.node, Commands: c.command, Mailbox: p.mailbox, Authenticate: p.identity.Authenticate, Authorize: p.authz.Authorize, Observe: h.observe, Logger: h.log,
+	})
 	return h.openPeople()
 }
 

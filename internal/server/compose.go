@@ -173,17 +173,21 @@ func (h *hub) openRouter() error {
 		Authorize: func(ctx context.Context, m *shape.Model, op *shape.Operation, input any) (context.Context, error) {
 			return p.authz.Authorize(ctx, m.SigningName, op.Name, input)
 		},
-		Around: p.audit.Around,
-		Observe: func(ctx context.Context, c wire.Call) {
-			h.metrics.observe(c)
-			if h.frozen == nil {
-				p.audit.Observe(ctx, c)
-			}
+		AuthorizeRaw: func(ctx context.Context, service, operation string, input map[string]any) (context.Context, error) {
+			return p.authz.Authorize(ctx, service, operation, input)
 		},
-		Logger: h.log,
+		Around: p.audit.Around, Observe: h.observe, Logger: h.log,
 	})
 	h.all.caller.router.Store(h.router)
 	return nil
+}
+
+// observe counts and records a call that is over.
+func (h *hub) observe(ctx context.Context, c wire.Call) {
+	h.metrics.observe(c)
+	if h.frozen == nil {
+		h.platform.audit.Observe(ctx, c)
+	}
 }
 
 // lateCaller is the front door for those who are made before it.

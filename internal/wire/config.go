@@ -37,6 +37,11 @@ type Config struct {
 	// the context to go on with. It is called after validation, before Around.
 	Authorize func(ctx context.Context, m *shape.Model, op *shape.Operation, input any) (context.Context, error)
 
+	// AuthorizeRaw is Authorize for the operations of Raw that are not anonymous:
+	// input is the JSON object of the body. The handler decides on what it reads
+	// itself, too.
+	AuthorizeRaw func(ctx context.Context, service, operation string, input map[string]any) (context.Context, error)
+
 	// Around runs in place of the method and calls next for it, or answers by
 	// itself: idempotency and the audit row.
 	Around func(ctx context.Context, b Binding, input any, next func(context.Context) (any, error)) (any, error)
@@ -51,8 +56,10 @@ type Config struct {
 }
 
 // Raw is an operation that no model describes. Input and output are JSON
-// objects; the handler checks its input and authorizes by itself.
+// objects; the handler checks its input by itself.
 type Raw struct {
+	// Service is the signing name, which the credentials must be scoped to.
+	Service string
 	// Anonymous leaves authentication to the handler.
 	Anonymous bool
 	// Call gets the request for its headers only: the body was read. Its
@@ -66,6 +73,7 @@ type Call struct {
 	Operation string // as the request named it, "" when it named none
 	RequestID string
 	InProcess bool
+	Source    string // IP address of who called, "" in process
 	Started   time.Time
 	Duration  time.Duration
 	Status    int   // HTTP status

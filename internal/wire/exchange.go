@@ -23,6 +23,7 @@ type exchange struct {
 	input     any
 	err       error
 	inProcess bool
+	source    string // IP address
 }
 
 // serve answers a request from outside.
@@ -78,8 +79,8 @@ func (x *exchange) authenticate(r *http.Request, body []byte) error {
 		return err
 	}
 	x.ctx = WithRequestID(ctx, x.id)
-	if m := x.target.model; m != nil && m.SigningName != service {
-		return fault.InvalidSignature("Credential should be scoped to correct service: '%s'.", m.SigningName)
+	if want := x.target.service(); want != "" && want != service {
+		return fault.InvalidSignature("Credential should be scoped to correct service: '%s'.", want)
 	}
 	return nil
 }
@@ -134,6 +135,9 @@ func (x *exchange) raw(r *http.Request, body []byte) (*shape.Response, error) {
 	if r.Method != http.MethodPost {
 		return nil, fault.MethodNotAllowed(r.Method)
 	}
+	if err := x.authorizeRaw(body); err != nil {
+		return nil, err
+	}
 	out, err := x.target.raw.Call(x.ctx, r, body)
 	if err != nil {
 		return nil, err
@@ -146,6 +150,23 @@ func (x *exchange) raw(r *http.Request, body []byte) (*shape.Response, error) {
 	}
 	h := http.Header{"Content-Type": {"application/x-amz-json-1.1"}}
 	return &shape.Response{Status: http.StatusOK, Header: h, Body: b}, nil
+}
+
+// authorizeRaw asks for the right to a raw operation whose caller is known.
+func (x *exchange) authorizeRaw(body []byte) error {
+	t := &x.target
+	if t.raw.Anonymous || x.rt.cfg.AuthorizeRaw == nil {
+		return nil
+	}
+	var input map[string]any
+	if err := json.Unmarshal(body, &input); err != nil {
+		return fault.Serialization("The body is not a JSON object.")
+	}
+	ctx, err := x.rt.cfg.AuthorizeRaw(x.ctx, t.service(), t.name, input)
+	if err == nil {
+		x.ctx = ctx
+	}
+	return err
 }
 
 // guard turns a panic into an error and hides what has no code.
@@ -170,11 +191,7 @@ func (x *exchange) guard(f func() error) (err error) {
 }
 
 func (x *exchange) log(msg string, attrs ...any) {
-	service := ""
-	if x.target.model != nil {
-		service = x.target.model.SigningName
-	}
-	attrs = append(attrs, slog.String("service", service), slog.String("operation", x.target.name), slog.String("request_id", x.id))
+	attrs = append(attrs, slog.String("service", x.target.service()), slog.String("operation", x.target.name), slog.String("request_id", x.id))
 	x.rt.cfg.Logger.ErrorContext(x.ctx, msg, attrs...)
 }
 
@@ -185,11 +202,8 @@ func (x *exchange) finish(status int) {
 	}
 	t := &x.target
 	c := Call{
-		Operation: t.name, RequestID: x.id, InProcess: x.inProcess, Started: x.started, Duration: x.rt.cfg.Now().Sub(x.started),
+		Service: t.service(), Operation: t.name, RequestID: x.id, InProcess: x.inProcess, Source: x.source, Started: x.started, Duration: x.rt.cfg.Now().Sub(x.started),
 		Status: status, Err: x.err, model: t.model, op: t.op, input: x.input,
-	}
-	if t.model != nil {
-		c.Service = t.model.SigningName
 	}
 	x.rt.cfg.Observe(x.ctx, c)
 }

@@ -131,6 +131,40 @@ func TestRawOperations(t *testing.T) {
 	}
 }
 
+func TestRawOperationsAreAuthorized(t *testing.T) {
+	cfg := config()
+	ran := false
+	raw := func(context.Context, *http.Request, []byte) (any, error) { ran = true; return nil, nil }
+	cfg.Raw = map[string]wire.Raw{
+		"AmazonSSM.RegisterManagedInstance": {Service: "ssm", Anonymous: true, Call: raw},
+		"Messages.SendReply":                {Service: "ec2messages", Call: raw},
+	}
+	cfg.AuthorizeRaw = func(ctx context.Context, service, operation string, in map[string]any) (context.Context, error) {
+		if service != "ec2messages" || operation != "SendReply" || in["Id"] != "mine" {
+			return nil, fault.AccessDenied("no")
+		}
+		return ctx, nil
+	}
+	c := wiretest.NewConfig(t, cfg)
+	for name, tt := range map[string]struct {
+		service, target, body string
+		ran                   bool
+	}{
+		"anonymous":     {"", "AmazonSSM.RegisterManagedInstance", `{}`, true},
+		"allowed":       {"ec2messages", "Messages.SendReply", `{"Id":"mine"}`, true},
+		"denied":        {"ec2messages", "Messages.SendReply", `{"Id":"other"}`, false},
+		"no object":     {"ec2messages", "Messages.SendReply", `[]`, false},
+		"other service": {"ssm", "Messages.SendReply", `{"Id":"mine"}`, false},
+	} {
+		ran = false
+		r := post("X-Amz-Target", tt.target)
+		r.Body = []byte(tt.body)
+		if resp, err := c.Send(t.Context(), tt.service, r); err != nil || ran != tt.ran {
+			t.Errorf("%s: ran %v, %s, %v", name, ran, resp.Body, err)
+		}
+	}
+}
+
 func TestNewRouterPanicsOnProgrammingErrors(t *testing.T) {
 	raw := config()
 	raw.Authenticate = (&trace{}).config().Authenticate

@@ -20,6 +20,17 @@ type target struct {
 	raw    *Raw
 }
 
+// service is the signing name of what is asked for, "" when it is unknown.
+func (t *target) service() string {
+	switch {
+	case t.raw != nil && t.raw.Service != "":
+		return t.raw.Service
+	case t.model != nil:
+		return t.model.SigningName
+	}
+	return ""
+}
+
 // find reads what the request line and the header say of the operation. For
 // the query protocol only the body knows more: see action.
 func (rt *Router) find(r *http.Request) target {

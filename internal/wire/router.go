@@ -2,6 +2,7 @@ package wire
 
 import (
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -108,6 +109,7 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := uuid.NewString()
 	ctx := take(WithInvocationID(WithRequestID(r.Context(), id), r.Header.Get("Amz-Sdk-Invocation-Id")))
 	x := &exchange{rt: rt, started: rt.cfg.Now(), id: id}
+	x.source, _, _ = net.SplitHostPort(r.RemoteAddr)
 	resp := x.serve(ctx, w, r.WithContext(ctx))
 	x.finish(resp.Status)
 	write(w, resp, id)
