@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/watchbill/watchbill/internal/platform/db"
@@ -32,9 +33,12 @@ func (s *Service) Start(ctx context.Context) error {
 			if have = append(have, e); len(have) < flushAt {
 				continue
 			}
-		case <-t.C:
+		case now := <-t.C:
+			if err := s.recordRefused(ctx, now); err != nil {
+				s.Log.ErrorContext(ctx, "record counted refusals", "error", err)
+			}
 		case <-ctx.Done():
-			return s.drain(context.WithoutCancel(ctx), have)
+			return errors.Join(s.drain(context.WithoutCancel(ctx), have), s.recordRefused(ctx, time.Now().Add(time.Second)))
 		}
 		if err := s.flush(ctx, have); err != nil {
 			s.Log.ErrorContext(ctx, "record gathered calls", "error", err)
