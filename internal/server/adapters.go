@@ -50,11 +50,12 @@ func (r roles) AssumeRole(ctx context.Context, roleARN, sessionName string) (con
 	return identity.With(ctx, c), err
 }
 
-// Resume answers a context whose caller is the principal as it is now.
-func (r roles) Resume(ctx context.Context, principalARN string) (context.Context, error) {
-	c, ok := r.identity.Principal(principalARN)
+// Resume answers a context whose caller is the principal as it is now, within the
+// bounds of the session that it started the work in.
+func (r roles) Resume(ctx context.Context, principalARN, session string) (context.Context, error) {
+	c, ok := r.identity.Resume(principalARN, session)
 	if !ok {
-		return ctx, fault.AccessDenied("%s, who started this, does not exist any more", principalARN)
+		return ctx, fault.AccessDenied("%s, who started this, does not exist any more, or its session was revoked", principalARN)
 	}
 	return identity.With(ctx, c), nil
 }

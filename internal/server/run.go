@@ -98,6 +98,7 @@ func (h *hub) serve(ctx context.Context, ready func(url string)) error {
 		Handler: h.handler(), ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelDebug), // clients that break off handshakes
 	}
+	srv.RegisterOnShutdown(h.all.gateway.Drain)
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBackground()
 	var work sync.WaitGroup

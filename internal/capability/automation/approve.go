@@ -97,12 +97,14 @@ func (w *work) decide(c identity.Caller, decision, comment string) error {
 	return w.decided(q, append(given, a))
 }
 
-// mayDecide refuses who is not an approver, machines, who started the execution,
+// mayDecide refuses who is not an approver, runbooks, machines, who started the execution,
 // and who has decided already. People count, not keys.
 func (w *work) mayDecide(c identity.Caller, q question, given []approval) error {
 	switch {
 	case !slices.ContainsFunc(q.approvers, func(a string) bool { return names(a, c) }):
 		return &refusal{"the caller is not one of the approvers"}
+	case c.Via != "":
+		return &refusal{"a runbook cannot approve or reject"}
 	case c.Human == "":
 		return &refusal{"only a person can approve or reject"}
 	case c.Human == w.ex.Human:

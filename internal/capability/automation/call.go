@@ -16,10 +16,13 @@ import (
 
 // actingAs is who the steps of an execution call as. The person who started it
 // stays the person behind its calls, so that no runbook approves for them.
-type actingAs struct{ role, principal, session, human string }
+type actingAs struct{ role, principal, started, session, human, via string }
 
 func (w *work) actingAs() actingAs {
-	return actingAs{role: w.ex.Role, principal: w.ex.StartedBy, session: "Automation-" + w.ex.ID, human: w.ex.Human}
+	return actingAs{
+		role: w.ex.Role, principal: w.ex.StartedBy, started: w.ex.vault.Session, session: "Automation-" + w.ex.ID, human: w.ex.Human,
+		via: ARN(w.tx.Scope, w.ex.ID),
+	}
 }
 
 func (s *Service) assume(ctx context.Context, who actingAs) (context.Context, error) {
@@ -28,13 +31,13 @@ func (s *Service) assume(ctx context.Context, who actingAs) (context.Context, er
 	if who.role != "" {
 		ctx, err = s.Roles.AssumeRole(ctx, who.role, who.session)
 	} else {
-		ctx, err = s.Roles.Resume(ctx, who.principal)
+		ctx, err = s.Roles.Resume(ctx, who.principal, who.started)
 	}
 	if err != nil {
 		return nil, errors.Join(errNotMade, err)
 	}
 	c := identity.From(ctx)
-	c.Human = who.human
+	c.Human, c.Via = who.human, who.via
 	return identity.With(ctx, c), nil
 }
 

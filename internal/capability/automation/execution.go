@@ -47,10 +47,10 @@ func (s *Service) StartAutomationExecution(ctx context.Context, in *ssm.StartAut
 	c := identity.From(ctx)
 	r := Start{
 		DocumentName: *in.DocumentName, Version: ptr.Value(in.DocumentVersion), Parameters: in.Parameters, ClientToken: ptr.Value(in.ClientToken),
-		StartedBy: c.ARN, Human: c.Human, Interactive: in.Mode == ssm.ExecutionModeInteractive, Tags: tags,
+		StartedBy: c.ARN, Session: c.Session(), Human: c.Human, Interactive: in.Mode == ssm.ExecutionModeInteractive, Tags: tags,
 	}
-	if s.PassRole != nil {
-		r.passRole = func(role string) error { return s.PassRole(ctx, role) }
+	if r.passRole, err = s.mayPass(ctx, r); err != nil {
+		return nil, err
 	}
 	var id string
 	err = s.DB.Update(ctx, func(tx *db.Tx) (err error) {
@@ -61,6 +61,34 @@ func (s *Service) StartAutomationExecution(ctx context.Context, in *ssm.StartAut
 		return nil, err
 	}
 	return &ssm.StartAutomationExecutionOutput{AutomationExecutionId: &id}, nil
+}
+
+// mayPass asks for the right to the role that the runbook names, outside of any
+// transaction, and answers what allows this one and no other.
+func (s *Service) mayPass(ctx context.Context, r Start) (func(string) error, error) {
+	var role string
+	r.passRole = func(arn string) error { role = arn; return nil }
+	err := s.DB.View(ctx, func(tx *db.Tx) error {
+		if r.ClientToken != "" {
+			if old, err := s.findByToken(tx, r.ClientToken); err != nil || old != nil {
+				return err
+			}
+		}
+		book, err := s.runbook(tx, r.DocumentName, r.Version)
+		if err != nil {
+			return err
+		}
+		return (&work{s: s, tx: tx, ex: &execution{}, doc: book.Doc}).bind(r)
+	})
+	if err == nil && role != "" && s.PassRole != nil {
+		err = s.PassRole(ctx, role)
+	}
+	return func(arn string) error {
+		if arn != role {
+			return fault.AccessDenied("The role of the runbook changed while it was started")
+		}
+		return nil
+	}, err
 }
 
 // unsupported refuses what would be dropped silently otherwise.

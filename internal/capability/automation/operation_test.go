@@ -116,6 +116,37 @@ func TestClientToken(t *testing.T) {
 	})
 }
 
+// A runbook started by another capability acts as the role that was passed to
+// that one, whatever its own text and its parameters say.
+func TestRoleOfARunbookStartedForOthers(t *testing.T) {
+	role := func(name string) string { return "arn:aws:iam::123456789012:role/" + name }
+	w := newWorld(t, dbtest.SQLite(t, schema...), map[string]string{
+		"Named": "assumeRole: " + role("admin") + "\n" + waitBook, "Given": "assumeRole: '{{ Role }}'\nparameters: {Role: {type: String}}\n" + waitBook,
+	})
+	for _, c := range []struct {
+		name, given, passed string
+		ok                  bool
+	}{
+		{"Named", "", role("incident"), false},
+		{"Named", "", role("admin"), true},
+		{"Named", "", "", false},
+		{"Given", role("admin"), role("incident"), false},
+		{"Given", role("incident"), role("incident"), true},
+	} {
+		r := automation.Start{DocumentName: c.name, StartedBy: "arn:aws:iam::123456789012:user/ada", RoleARN: c.passed}
+		if c.given != "" {
+			r.Parameters = map[string][]string{"Role": {c.given}}
+		}
+		err := w.svc.DB.Update(db.WithScope(t.Context(), scope), func(tx *db.Tx) error {
+			_, err := w.svc.Start(t.Context(), tx, r)
+			return err
+		})
+		if (err == nil) != c.ok || err != nil && code(err) != "AccessDeniedException" {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
 // The capability above starts a runbook inside its own transaction.
 func TestStartInATransaction(t *testing.T) {
 	dbtest.Each(t, schema, func(t *testing.T, d *db.DB) {

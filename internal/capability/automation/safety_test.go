@@ -202,7 +202,7 @@ func TestRunbookCannotApproveItself(t *testing.T) {
 		e := runFor(w, "assumeRole: arn:aws:iam::123456789012:role/robot\n"+head+`
   - {name: a, action: "aws:executeAwsApi", inputs: {Service: ssm, Api: SendAutomationSignal, AutomationExecutionId: "`+asked+`", SignalType: Approve}}`, 5*time.Second)
 		want(t, string(e.AutomationExecutionStatus), "Failed")
-		if !strings.Contains(*e.FailureMessage, "who started the execution") {
+		if !strings.Contains(*e.FailureMessage, "a runbook cannot approve") {
 			t.Error(*e.FailureMessage)
 		}
 		want(t, w.outcome(asked), "Waiting: ask:Waiting")

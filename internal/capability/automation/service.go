@@ -24,8 +24,9 @@ var Migrations = db.Migrations{Name: "automation", FS: files}
 type Roles interface {
 	// AssumeRole answers a context whose caller is a session of the role.
 	AssumeRole(ctx context.Context, roleARN, sessionName string) (context.Context, error)
-	// Resume answers a context whose caller is the principal as it is now.
-	Resume(ctx context.Context, principalARN string) (context.Context, error)
+	// Resume answers a context whose caller is the principal as it is now, within
+	// the bounds of the session that it started the work in.
+	Resume(ctx context.Context, principalARN, session string) (context.Context, error)
 }
 
 // Sealer keeps at rest what steps read and write. What it seals opens only with

@@ -19,6 +19,7 @@ import (
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
 	"github.com/watchbill/watchbill/internal/platform/task"
+	"github.com/watchbill/watchbill/internal/wire/fault"
 )
 
 // tagKind is the ResourceType of an execution's tags.
@@ -29,15 +30,17 @@ type Start struct {
 	DocumentName string
 	Version      string              // "", a number, $LATEST or $DEFAULT
 	Parameters   map[string][]string // as given, every value a list
-	RoleARN      string              // used when the document names no role; "" to run as StartedBy
+	RoleARN      string              // used when the document names no role, and the only one it may name; "" to run as StartedBy
 	ClientToken  string              // the same token answers the same execution
 	StartedBy    string              // ARN of the principal
+	Session      string              // identity.Caller.Session of the principal
 	Human        string              // id of the person behind it, "" for a machine
 	Interactive  bool
 	Tags         map[string]string
 	IncidentARN  string // related to every fact about the execution
 
-	passRole func(roleARN string) error // nil: the caller has checked it
+	// passRole asks for the right to another role than RoleARN; nil: there is none.
+	passRole func(roleARN string) error
 }
 
 // Start opens an execution in the caller's transaction and answers its id. The
@@ -64,7 +67,7 @@ func (s *Service) Start(_ context.Context, tx *db.Tx, r Start) (executionID stri
 		ID: uuid.NewString(), Document: book.Name, Version: book.Version, Hash: book.Hash,
 		StartedBy: r.StartedBy, Human: r.Human, Token: r.ClientToken, Request: request, Created: tx.Now,
 		State: state{Status: pending, Interactive: r.Interactive},
-		Spec:  spec{Tags: r.Tags, Incident: r.IncidentARN},
+		Spec:  spec{Tags: r.Tags, Incident: r.IncidentARN}, vault: vault{Session: r.Session},
 	}
 	w := &work{s: s, tx: tx, ex: ex, doc: book.Doc}
 	if err := w.bind(r); err != nil {
@@ -150,12 +153,15 @@ func (w *work) chooseRole(r Start) error {
 	if kind, _ := a.Type(); err != nil || a.Service != "iam" || kind != "role" {
 		return badParameters("assumeRole is not the ARN of a role")
 	}
-	if r.passRole != nil {
-		if err := r.passRole(role); err != nil {
-			return err
-		}
-	}
 	w.ex.Role = role
+	switch {
+	case r.passRole != nil:
+		return r.passRole(role)
+	case role != r.RoleARN:
+		// Nobody was asked for this one: whoever wrote the plan, or its parameters,
+		// would choose freely among all roles that runbooks can have.
+		return fault.AccessDenied("The runbook acts as %s, which is not the role that was passed to it", role)
+	}
 	return nil
 }
 

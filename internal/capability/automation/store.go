@@ -40,6 +40,7 @@ type spec struct {
 
 // vault is the sealed part of an execution.
 type vault struct {
+	Session    string              `json:",omitzero"` // of the principal that started it
 	Parameters map[string]any      `json:",omitzero"`
 	Variables  map[string]any      `json:",omitzero"`
 	Outputs    map[string][]string `json:",omitzero"`

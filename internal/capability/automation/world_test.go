@@ -158,7 +158,7 @@ func (w *world) AssumeRole(ctx context.Context, role, session string) (context.C
 }
 
 // Resume gives the principal.
-func (w *world) Resume(ctx context.Context, arn string) (context.Context, error) {
+func (w *world) Resume(ctx context.Context, arn, _ string) (context.Context, error) {
 	return identity.With(ctx, identity.Caller{ARN: arn, Account: scope.Account, Kind: identity.User}), nil
 }
 

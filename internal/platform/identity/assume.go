@@ -27,7 +27,7 @@ type Assumption struct {
 func (s *Service) Assume(c Caller, a Assumption) (Credentials, Caller, error) {
 	x := session{
 		Kind: Role, ARN: a.Role.caller(s.config.Account, a.Name).ARN, Holder: a.Role.ARN, Name: a.Name, Human: c.Human,
-		Source: c.ARN, Policies: a.Policies, Managed: a.Managed, Tags: map[string]string{},
+		Source: c.ARN, Via: c.Via, Policies: a.Policies, Managed: a.Managed, Tags: map[string]string{},
 	}
 	if !c.MFAAt.IsZero() {
 		x.MFA = c.MFAAt.UnixMicro()

@@ -36,7 +36,12 @@ type Caller struct {
 	MFAAt    time.Time // of the last second factor, zero without one
 	IssuedAt time.Time // of temporary credentials, zero for an access key
 
+	// Via is the ARN of the runbook that calls for the caller, "" for a call of its
+	// own; sessions made in the course of a runbook keep it.
+	Via string
+
 	transitive []string // tags that sessions made from this one inherit
+	session    *session // nil without temporary credentials
 }
 
 type callerKey struct{}

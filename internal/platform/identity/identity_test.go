@@ -319,6 +319,50 @@ func TestSessions(t *testing.T) {
 	})
 }
 
+// Work that goes on after its session keeps the session's bounds.
+func TestResume(t *testing.T) {
+	t.Parallel()
+	s := open(t, dbtest.SQLite(t, migrations...), people)
+	ann, _ := s.Principal("arn:aws:iam::123456789012:user/ann")
+	if ann.Session() != "" {
+		t.Errorf("a user without a session has %q", ann.Session())
+	}
+	ann.Via = "arn:aws:ssm:eu-west-1:123456789012:automation-execution/e"
+	role, _ := s.Role("arn:aws:iam::123456789012:role/runbook")
+	creds, who, err := s.Assume(ann, identity.Assumption{
+		Role: role, Name: "fix", Duration: time.Hour, Tags: map[string]string{"Case": "7"},
+		Policies: []string{`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ssm:GetParameter","Resource":"*"}]}`},
+		Managed:  []string{"arn:aws:iam::aws:policy/WatchbillObserver"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := who.Session()
+	for _, secret := range []string{creds.AccessKeyID, creds.Secret.Reveal(), creds.SessionToken.Reveal()} {
+		if strings.Contains(text, secret) {
+			t.Errorf("the text holds credentials: %s", text)
+		}
+	}
+	c, ok := s.Resume(who.ARN, text)
+	if !ok || len(c.Policies) != 2 || len(c.Policies[1]) != 2 || c.Tags["Case"] != "7" || c.Human != who.Human || c.Via != ann.Via || c.Session() != text {
+		t.Errorf("got %+v, %v", c, ok)
+	}
+	for name, bad := range map[string][2]string{"other principal": {ann.ARN, text}, "no text": {who.ARN, "x"}} {
+		if _, ok := s.Resume(bad[0], bad[1]); ok {
+			t.Error(name)
+		}
+	}
+	if err := s.Revoke(t.Context(), role.ARN); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := s.Resume(who.ARN, text); ok {
+		t.Error("revoked")
+	}
+	if _, err := s.SessionToken(ann, time.Hour); !errors.Is(err, identity.ErrUser) {
+		t.Errorf("a runbook made a session of its user: %v", err)
+	}
+}
+
 func TestSessionEnds(t *testing.T) {
 	t.Parallel()
 	s := open(t, dbtest.SQLite(t, migrations...), people)

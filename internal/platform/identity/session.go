@@ -46,6 +46,7 @@ type session struct {
 	Issued     int64             `json:"b"` // microseconds
 	Expires    int64             `json:"e"`
 	MFA        int64             `json:"2,omitempty"`
+	Via        string            `json:"v,omitempty"`
 
 	compiled []*iampolicy.Policy
 }
@@ -132,15 +133,53 @@ func (s *Service) openToken(token string) (*session, bool) {
 	if json.Unmarshal(plain, x) != nil {
 		return nil, false
 	}
-	for _, text := range x.Policies {
-		p, _, err := iampolicy.Parse([]byte(text))
-		if err != nil {
-			return nil, false
-		}
-		x.compiled = append(x.compiled, p)
+	if !x.compile() {
+		return nil, false
 	}
 	s.sessions.put(strings.Clone(token), x)
 	return x, true
+}
+
+// compile reads the session policies; false when one cannot be read.
+func (x *session) compile() bool {
+	for _, text := range x.Policies {
+		p, _, err := iampolicy.Parse([]byte(text))
+		if err != nil {
+			return false
+		}
+		x.compiled = append(x.compiled, p)
+	}
+	return true
+}
+
+// Session is what narrows and marks the caller's temporary credentials (session
+// policies and tags, when and by whom they were asked for), without the
+// credentials, for Resume; "" for a caller without them.
+func (c Caller) Session() string {
+	if c.session == nil {
+		return ""
+	}
+	x := *c.session
+	x.ID, x.Secret, x.Expires = "", "", 0
+	text, err := json.Marshal(x)
+	if err != nil { // it came from JSON
+		return "{}"
+	}
+	return string(text)
+}
+
+// Resume is Principal for work that a session started: with the policies and tags
+// of that session, text being its Caller.Session. False also when the session was
+// revoked; that it is past its end does not matter.
+func (s *Service) Resume(arn, text string) (Caller, bool) {
+	if text == "" {
+		return s.Principal(arn)
+	}
+	x := &session{}
+	if json.Unmarshal([]byte(text), x) != nil || x.ARN != arn || !x.compile() {
+		return Caller{}, false
+	}
+	return s.sessionCaller(x)
 }
 
 // caller is who a session is now; false when its holder is gone.
@@ -155,7 +194,7 @@ func (s *Service) sessionCaller(x *session) (Caller, bool) {
 	if !ok || s.isRevoked(x) {
 		return Caller{}, false
 	}
-	c.SessionName, c.Human, c.transitive = x.Name, x.Human, x.Transitive
+	c.SessionName, c.Human, c.transitive, c.Via, c.session = x.Name, x.Human, x.Transitive, x.Via, x
 	c.IssuedAt, c.MFAAt = db.FromMicros(x.Issued), db.FromMicros(x.MFA)
 	if len(x.Tags) > 0 {
 		tags := maps.Clone(c.Tags)
@@ -243,7 +282,7 @@ var ErrUser = errors.New("identity: only a user with a long-lived key may ask fo
 
 // SessionToken makes temporary credentials for the user who calls.
 func (s *Service) SessionToken(c Caller, ttl time.Duration) (Credentials, error) {
-	if c.Kind != User || !c.IssuedAt.IsZero() {
+	if c.Kind != User || !c.IssuedAt.IsZero() || c.Via != "" {
 		return Credentials{}, ErrUser
 	}
 	return s.mint(session{Kind: User, ARN: c.ARN, Holder: c.ARN, Human: c.Human, Source: c.ARN}, ttl)
