@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -25,7 +26,10 @@ import (
 // docs/operations.md says.
 var shared = []string{"seal.key", "link.key", "journal.key", "journal.pub", "ca.pem", "ca.key", "credentials"}
 
-const patience = 20 * time.Second
+const (
+	patience = 40 * time.Second
+	runs     = 20
+)
 
 var bin string
 
@@ -108,7 +112,8 @@ func TestTwoHubs(t *testing.T) {
 	t.Run("a session made by a is known to b", p.session)
 	t.Run("a command through b reaches the node of a", p.command)
 	t.Run("what a starts runs once", p.once)
-	t.Run("b escalates what a left", p.escalation)
+	t.Run("a call repeated at the other hub is carried out once", p.retry)
+	t.Run("b goes on when a is killed", p.killed)
 	t.Run("the journal is one chain", p.journal)
 }
 
@@ -158,46 +163,89 @@ func (p *pair) command(t *testing.T) {
 	}
 }
 
-const making = `{"schemaVersion":"0.3","parameters":{"Title":{"type":"String"}},"mainSteps":[
-	{"name":"make","action":"aws:executeAwsApi","inputs":{"Service":"ssm","Api":"CreateOpsItem","Title":"{{ Title }}","Source":"replica","Description":"d"}}]}`
+const making = `{"schemaVersion":"0.3","parameters":{"Title":{"type":"String"},"Source":{"type":"String"}},"mainSteps":[
+	{"name":"make","action":"aws:executeAwsApi","inputs":{"Service":"ssm","Api":"CreateOpsItem","Title":"{{ Title }}","Source":"{{ Source }}","Description":"d"}}]}`
+
+// start begins runbooks on a, each of which makes one item with a title of its own.
+func (p *pair) start(t *testing.T, runs int, source string) (titles []string) {
+	t.Helper()
+	for i := range runs {
+		title := fmt.Sprintf("item %02d", i)
+		titles = append(titles, title)
+		p.a.Must(t, "ssm", "StartAutomationExecution", &ssm.StartAutomationExecutionInput{
+			DocumentName: new("Making"), Parameters: map[string][]string{"Title": {title}, "Source": {source}},
+		}, nil)
+	}
+	return titles
+}
+
+// executions counts the runbooks by status, as b tells.
+func (p *pair) executions(t *testing.T) (map[ssm.AutomationExecutionStatus]int, error) {
+	count := map[ssm.AutomationExecutionStatus]int{}
+	var out ssm.DescribeAutomationExecutionsOutput
+	err := p.b.Call(t)("ssm", "DescribeAutomationExecutions", &ssm.DescribeAutomationExecutionsInput{}, &out)
+	for _, e := range out.AutomationExecutionMetadataList {
+		count[e.AutomationExecutionStatus]++
+	}
+	return count, err
+}
+
+// items are the titles of what the runbooks made, sorted.
+func (p *pair) items(t *testing.T, source string) (titles []string) {
+	t.Helper()
+	var items ssm.DescribeOpsItemsOutput
+	p.b.Must(t, "ssm", "DescribeOpsItems", &ssm.DescribeOpsItemsInput{OpsItemFilters: []ssm.OpsItemFilter{
+		{Key: ssm.OpsItemFilterKeySource, Operator: ssm.OpsItemFilterOperatorEqual, Values: []string{source}},
+	}, MaxResults: new(int32(50))}, &items)
+	for _, i := range items.OpsItemSummaries {
+		titles = append(titles, *i.Title)
+	}
+	slices.Sort(titles)
+	return titles
+}
 
 // Runbooks started on a make one item each, whichever hub runs them.
 func (p *pair) once(t *testing.T) {
-	const runs = 20
 	p.a.Must(t, "ssm", "CreateDocument", &ssm.CreateDocumentInput{Name: new("Making"), Content: new(making), DocumentType: ssm.DocumentTypeAutomation, DocumentFormat: ssm.DocumentFormatJson}, nil)
-	var want []string
-	for i := range runs {
-		title := fmt.Sprintf("item %02d", i)
-		want = append(want, title)
-		p.a.Must(t, "ssm", "StartAutomationExecution", &ssm.StartAutomationExecutionInput{DocumentName: new("Making"), Parameters: map[string][]string{"Title": {title}}}, nil)
-	}
+	want := p.start(t, runs, "once")
 	await(t, "the end of all runbooks", func() (bool, error) {
-		var out ssm.DescribeAutomationExecutionsOutput
-		err := p.b.Call(t)("ssm", "DescribeAutomationExecutions", &ssm.DescribeAutomationExecutionsInput{}, &out)
-		ended := 0
-		for _, e := range out.AutomationExecutionMetadataList {
-			if e.AutomationExecutionStatus == ssm.AutomationExecutionStatusSuccess {
-				ended++
-			}
-		}
-		return ended == runs, err
+		count, err := p.executions(t)
+		return count[ssm.AutomationExecutionStatusSuccess] == runs, err
 	})
-	var items ssm.DescribeOpsItemsOutput
-	p.b.Must(t, "ssm", "DescribeOpsItems", &ssm.DescribeOpsItemsInput{OpsItemFilters: []ssm.OpsItemFilter{
-		{Key: ssm.OpsItemFilterKeySource, Operator: ssm.OpsItemFilterOperatorEqual, Values: []string{"replica"}},
-	}, MaxResults: new(int32(50))}, &items)
-	var got []string
-	for _, i := range items.OpsItemSummaries {
-		got = append(got, *i.Title)
-	}
-	slices.Sort(got)
-	if !slices.Equal(got, want) {
+	if got := p.items(t, "once"); !slices.Equal(got, want) {
 		t.Errorf("items %v, want each once", got)
 	}
 }
 
-// An engagement goes on when the hub that took it dies.
-func (p *pair) escalation(t *testing.T) {
+// retry is what an SDK does behind a balancer: the repetition of a call goes to the
+// other hub, which gives the answer of the first.
+func (p *pair) retry(t *testing.T) {
+	in := &ssm.PutParameterInput{Name: new("/replica/retry"), Type: ssm.ParameterTypeString, Value: new("v"), Overwrite: new(true)}
+	q := hubtest.Encode(t, ssm.Model, ssm.Model.Operation("PutParameter"), in)
+	q.Credentials = hubtest.Admin
+	for version := 1; version <= 3; version++ {
+		q.Header.Set("Amz-Sdk-Invocation-Id", rand.Text())
+		want := fmt.Sprintf(`"Version":%d`, version)
+		for _, h := range []*hubtest.Hub{p.a, p.b, p.a} {
+			if got := h.Send(t, q); !strings.Contains(got.Body, want) {
+				t.Errorf("%s, want %s", got.Body, want)
+			}
+		}
+	}
+}
+
+// An engagement and runbooks go on when the hub that took them dies.
+func (p *pair) killed(t *testing.T) {
+	p.engage(t)
+	started := p.start(t, runs, "killed")
+	p.process.Kill()
+	began := time.Now()
+	p.escalated(t, began)
+	p.ended(t, started, began)
+}
+
+// engage engages ana, and bo a second later.
+func (p *pair) engage(t *testing.T) {
 	plan := contacts.Plan{}
 	for _, alias := range []string{"ana", "bo"} {
 		person, _, err := hubtest.Person(p.a.Call(t), p.a.Inbox(t), alias)
@@ -211,8 +259,9 @@ func (p *pair) escalation(t *testing.T) {
 	var escalation contacts.CreateContactOutput
 	p.a.Must(t, "ssm-contacts", "CreateContact", &contacts.CreateContactInput{Alias: new("both"), Type: contacts.ContactTypeEscalation, Plan: &plan}, &escalation)
 	p.a.Must(t, "ssm-contacts", "StartEngagement", &contacts.StartEngagementInput{ContactId: escalation.ContactArn, Sender: new("tests"), Subject: new("It burns"), Content: new("Come at once")}, nil)
-	p.process.Kill()
-	began := time.Now()
+}
+
+func (p *pair) escalated(t *testing.T, began time.Time) {
 	await(t, "the page to bo from hub b", func() (bool, error) {
 		messages, err := p.b.Inbox(t)("bo@inbox.local")
 		return len(messages) > 1, err // the first is the activation code
@@ -230,6 +279,22 @@ func (p *pair) escalation(t *testing.T) {
 			}
 			return len(messages) == 2, err
 		})
+	}
+}
+
+// ended waits for the runbooks: each made its item once, or waits for a person because
+// nobody knows whether it did.
+func (p *pair) ended(t *testing.T, started []string, began time.Time) {
+	var count map[ssm.AutomationExecutionStatus]int
+	await(t, "the end of all runbooks", func() (_ bool, err error) {
+		count, err = p.executions(t)
+		return count[ssm.AutomationExecutionStatusSuccess]+count[ssm.AutomationExecutionStatusWaiting] == 2*runs, err
+	})
+	unknown := count[ssm.AutomationExecutionStatusWaiting]
+	t.Logf("%v after the death of a: %d runbooks wait for a person", time.Since(began).Round(10*time.Millisecond), unknown)
+	got := p.items(t, "killed")
+	if len(slices.Compact(slices.Clone(got))) != len(got) || len(got) < len(started)-unknown {
+		t.Errorf("items %v, want each once", got)
 	}
 }
 
