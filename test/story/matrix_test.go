@@ -5,6 +5,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -24,7 +25,7 @@ const goldenFile = "testdata/matrix.tsv"
 func TestMatrix(t *testing.T) {
 	hubtest.Each(t, identityFiles(), func(t *testing.T, h *hubtest.Hub) {
 		w := newWorld(t, h)
-		m := &matrix{world: w, want: readGolden(t), requests: map[string]string{}}
+		m := &matrix{world: w, want: readGolden(t), requests: map[string]string{}, unknown: map[string]bool{}}
 		m.refusals(t)
 		m.audited(t)
 		if t.Failed() {
@@ -38,8 +39,9 @@ type cell struct{ operation, principal string }
 
 type matrix struct {
 	*world
-	want     map[cell]string // allow or deny
-	requests map[string]string
+	want     map[cell]string   // allow or deny
+	requests map[string]string // of callers who are known
+	unknown  map[string]bool   // of the others: those beyond a number a second are counted only
 }
 
 func operations(f func(m *shape.Model, op *shape.Operation, name string)) {
@@ -64,7 +66,7 @@ func (m *matrix) refusals(t *testing.T) {
 				t.Errorf("%s by %s: %d %s %.200s, want %s", name, p.name, a.Status, a.Code, a.Body, want)
 			}
 			refused++
-			m.requests[a.RequestID] = name + " by " + p.name
+			m.unknown[a.RequestID] = true
 		}
 		for _, p := range known(m.node) {
 			if m.want[cell{name, p.name}] != "deny" {
@@ -87,7 +89,10 @@ func (m *matrix) refusals(t *testing.T) {
 
 var uuidForm = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 
-// audited wants a fact in the journal for every refusal.
+var countForm = regexp.MustCompile(`"count":([0-9]+)`)
+
+// audited wants a fact in the journal for every refusal of a caller who is known,
+// and every other one told or counted.
 func (m *matrix) audited(t *testing.T) {
 	m.End(t) // what was gathered is recorded at the end
 	have := map[string]bool{}
@@ -95,6 +100,19 @@ func (m *matrix) audited(t *testing.T) {
 		for _, id := range uuidForm.FindAllString(row, -1) {
 			have[id] = true
 		}
+	}
+	told := 0
+	for id := range m.unknown {
+		if have[id] {
+			told++
+		}
+	}
+	for _, row := range m.store.Rows("select body from journal_row where kind = 'api.refused.many'") {
+		n, _ := strconv.Atoi(countForm.FindStringSubmatch(row)[1])
+		told += n
+	}
+	if told != len(m.unknown) {
+		t.Errorf("%d of %d refusals of strangers are told or counted", told, len(m.unknown))
 	}
 	missing := 0
 	for id, what := range m.requests {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/identity"
@@ -34,8 +35,9 @@ const (
 
 // Kinds of the facts of this package.
 const (
-	KindCalled = "api.called"
-	KindBatch  = "api.called.batch"
+	KindCalled  = "api.called"
+	KindBatch   = "api.called.batch"
+	KindRefused = "api.refused.many" // see Refusals
 )
 
 // Service records calls.
@@ -52,6 +54,7 @@ type Service struct {
 	Repeatable func(service, operation string) bool
 
 	batch batch
+	flood *flood
 }
 
 // New makes the service and joins the store's transactions.
@@ -60,6 +63,7 @@ func New(s Service) *Service {
 	if s.Repeatable == nil {
 		s.Repeatable = func(string, string) bool { return false }
 	}
+	s.flood = &flood{}
 	s.DB.BeforeCommit(s.beforeCommit)
 	s.Tasks.Handle(taskPrune, s.prune)
 	return &s
@@ -81,8 +85,11 @@ type callKey struct{}
 func (s *Service) Around(ctx context.Context, b wire.Binding, input any, next func(context.Context) (any, error)) (any, error) {
 	caller := identity.From(ctx)
 	ctx = journal.WithActor(ctx, caller.ARN)
-	if s.Classify(b.Model.SigningName, b.Operation.Name, input) != Mutation {
+	switch s.Classify(b.Model.SigningName, b.Operation.Name, input) {
+	case Read:
 		return next(ctx)
+	case SecretRead:
+		return s.secretRead(ctx, b, input, next)
 	}
 	c := &call{binding: b, input: input, caller: caller}
 	ctx = context.WithValue(ctx, callKey{}, c)
@@ -99,6 +106,23 @@ func (s *Service) Around(ctx context.Context, b wire.Binding, input any, next fu
 		return nil, err
 	}
 	return out, s.settle(ctx, c, out)
+}
+
+// secretRead gives out a secret only when that is recorded.
+func (s *Service) secretRead(ctx context.Context, b wire.Binding, input any, next func(context.Context) (any, error)) (any, error) {
+	out, err := next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	who := identity.From(ctx)
+	err = s.recordNow(ctx, entry{
+		Service: b.Model.SigningName, Operation: b.Operation.Name, Input: redact(b, input), Status: http.StatusOK,
+		AccessKeyID: who.AccessKeyID, SourceIP: who.SourceIP, Actor: who.ARN, RequestID: wire.RequestID(ctx),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // settle makes sure that the call is recorded, and keeps its answer.
@@ -137,10 +161,13 @@ func (s *Service) Observe(ctx context.Context, c wire.Call) {
 	}
 	ctx = context.WithoutCancel(ctx)
 	class := s.Classify(c.Service, c.Operation, c.RawInput())
-	if c.Err == nil && class == Mutation {
-		return // recorded with its change
+	if c.Err == nil && class != Read {
+		return // recorded with its change, or before the secret was given out
 	}
 	e := s.newEntry(ctx, c)
+	if c.Err != nil && e.Actor == "" && !c.InProcess && !s.flood.admit(e.SourceIP, time.Now()) {
+		return // counted
+	}
 	if c.Err == nil && class == Read || c.Err != nil && !denied(c) && class != Mutation {
 		s.batch.add(e)
 		return

@@ -52,14 +52,17 @@ func newHub(t *testing.T, d *db.DB) *hub {
 	h.audit = audit.New(audit.Service{
 		DB: d, Journal: h.journal, Tasks: tasktest.New(t, d), Sealer: sealer, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Classify: func(_, op string, _ any) audit.Class {
-			if op == "PutParameter" || op == "StartIncident" {
+			switch op {
+			case "PutParameter", "StartIncident":
 				return audit.Mutation
+			case "GetParameterHistory":
+				return audit.SecretRead
 			}
 			return audit.Read
 		},
 	})
 	h.client = wiretest.NewConfig(t, wire.Config{
-		Bindings: []wire.Binding{ssm.BindPutParameter(h.put), ssm.BindGetParameter(h.get)},
+		Bindings: []wire.Binding{ssm.BindPutParameter(h.put), ssm.BindGetParameter(h.get), ssm.BindGetParameterHistory(h.history)},
 		Around:   h.audit.Around, Observe: h.audit.Observe, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Authorize: h.authorize,
 	})
@@ -89,6 +92,10 @@ func (h *hub) put(ctx context.Context, in *ssm.PutParameterInput) (*ssm.PutParam
 
 func (h *hub) get(context.Context, *ssm.GetParameterInput) (*ssm.GetParameterOutput, error) {
 	return &ssm.GetParameterOutput{}, nil
+}
+
+func (h *hub) history(context.Context, *ssm.GetParameterHistoryInput) (*ssm.GetParameterHistoryOutput, error) {
+	return &ssm.GetParameterHistoryOutput{NextToken: new("canary-secret")}, nil
 }
 
 // rows reads the facts of a kind, oldest first, as one text each.
@@ -261,6 +268,62 @@ func TestDenialsAreRecordedAtOnceAndReadsTogether(t *testing.T) {
 		var body struct{ Calls []map[string]any }
 		if len(got) != 1 || json.NewDecoder(bytes.NewReader([]byte(strings.TrimSpace(got[0])))).Decode(&body) != nil || len(body.Calls) != 3 || body.Calls[0]["actor"] != "arn:me" {
 			t.Fatal(got)
+		}
+	})
+}
+
+// A secret that cannot be recorded is not given out.
+func TestSecretReadsAreRecordedFirst(t *testing.T) {
+	dbtest.Each(t, schema, func(t *testing.T, d *db.DB) {
+		h := newHub(t, d)
+		in := []byte(`{"Name":"n"}`)
+		out, err := h.client.Call(t.Context(), "ssm", "GetParameterHistory", in)
+		if err != nil || !strings.Contains(string(out), "canary-secret") {
+			t.Fatal(string(out), err)
+		}
+		if got := h.rows(t, audit.KindCalled); len(got) != 1 || !strings.HasPrefix(got[0], "arn:me ") || !strings.Contains(got[0], "GetParameterHistory") || strings.Contains(got[0], "canary") {
+			t.Error(got)
+		}
+		d.Freeze(fault.Unavailable("no"))
+		if out, err = h.client.Call(t.Context(), "ssm", "GetParameterHistory", in); err == nil {
+			t.Errorf("given out unrecorded: %s", out)
+		}
+	})
+}
+
+// Who need not even have a key cannot fill the disk.
+func TestRefusalsOfUnknownCallersAreBounded(t *testing.T) {
+	dbtest.Each(t, schema, func(t *testing.T, d *db.DB) {
+		h := newHub(t, d)
+		const many = 5000
+		refusal := wire.Call{
+			Service: "ssm", Operation: "\xff\x00" + strings.Repeat("x", 60_000), Status: 403, Err: fault.AccessDenied("no"),
+		}
+		for i := range many {
+			refusal.Source = []string{"10.0.0.1", fmt.Sprintf("2001:db8::%x", i)}[i%2]
+			h.audit.Observe(t.Context(), refusal)
+		}
+		done, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := h.audit.Start(done); err != nil {
+			t.Fatal(err)
+		}
+		alone, counted := h.rows(t, audit.KindCalled), 0
+		for _, row := range alone {
+			if len(row) > 600 || !strings.Contains(row, `"sourceIp":"`) {
+				t.Fatalf("row %s", row[:600])
+			}
+		}
+		more := h.rows(t, audit.KindRefused)
+		for _, row := range more {
+			var r audit.Refusals
+			if err := json.Unmarshal([]byte(row), &r); err != nil || r.Source != "10.0.0.1" && r.Source != "2001:db8::/64" {
+				t.Fatalf("%s: %v", row, err)
+			}
+			counted += r.Count
+		}
+		if len(alone)+counted != many || len(alone)+len(more) > many/10 {
+			t.Errorf("%d alone, %d counted in %d rows", len(alone), counted, len(more))
 		}
 	})
 }

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/watchbill/watchbill/internal/platform/db"
@@ -48,9 +49,12 @@ func (s *Service) Start(ctx context.Context) error {
 			if h.add(e); len(h.calls) < flushAt || h.refused {
 				continue
 			}
-		case <-t.C:
+		case now := <-t.C:
+			if err := s.recordRefused(ctx, now); err != nil {
+				s.Log.ErrorContext(ctx, "record counted refusals", "error", err)
+			}
 		case <-ctx.Done():
-			return s.drain(context.WithoutCancel(ctx), h)
+			return errors.Join(s.drain(context.WithoutCancel(ctx), h), s.recordRefused(ctx, time.Now().Add(time.Second)))
 		}
 		s.tryFlush(ctx, h)
 	}

@@ -1,7 +1,9 @@
 package audit
 
 import (
+	"cmp"
 	"context"
+	"strings"
 	"time"
 
 	"github.com/watchbill/watchbill/internal/platform/db"
@@ -36,13 +38,19 @@ func redact(b wire.Binding, input any) any {
 func (s *Service) newEntry(ctx context.Context, c wire.Call) entry {
 	who, scope := identity.From(ctx), db.ScopeOf(ctx)
 	e := entry{
-		Service: c.Service, Operation: c.Operation, Input: c.Input(), Status: c.Status, AccessKeyID: who.AccessKeyID, SourceIP: who.SourceIP,
+		Service: c.Service, Operation: clean(c.Operation), Input: c.Input(), Status: c.Status, AccessKeyID: who.AccessKeyID, SourceIP: cmp.Or(who.SourceIP, c.Source),
 		Account: scope.Account, Region: scope.Region, Actor: who.ARN, RequestID: c.RequestID, At: new(c.Started.UTC()),
 	}
 	if c.Err != nil {
 		e.ErrorCode = fault.Of(c.Err).ErrorCode()
 	}
 	return e
+}
+
+// clean is a name out of a request, which can be anything, as it can be kept.
+func clean(name string) string {
+	const most = 128
+	return strings.ToValidUTF8(strings.ReplaceAll(name[:min(len(name), most)], "\x00", ""), "")
 }
 
 // recordNow records one call durably.
