@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
 )
@@ -131,6 +132,7 @@ func (s *Service) LabelParameterVersion(ctx context.Context, in *ssm.LabelParame
 	valid, invalid := splitLabels(in.Labels)
 	out := &ssm.LabelParameterVersionOutput{InvalidLabels: invalid}
 	err = s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		v, err := find(tx, r)
 		if err != nil {
 			return err
@@ -204,6 +206,7 @@ func (s *Service) UnlabelParameterVersion(ctx context.Context, in *ssm.UnlabelPa
 			return err
 		}
 		out, err = s.unlabel(tx, v, in.Labels)
+		audit.Answer(tx, out)
 		return err
 	})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
 	"github.com/watchbill/watchbill/internal/wire/fault"
@@ -184,21 +185,24 @@ func (s *Service) DeleteParameter(ctx context.Context, in *ssm.DeleteParameterIn
 	if err != nil {
 		return nil, err
 	}
+	out := &ssm.DeleteParameterOutput{}
 	err = s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		return s.removeFound(tx, r)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &ssm.DeleteParameterOutput{}, nil
+	return out, nil
 }
 
 // DeleteParameters deletes up to ten parameters; those that do not exist come
 // back in InvalidParameters.
 func (s *Service) DeleteParameters(ctx context.Context, in *ssm.DeleteParametersInput) (*ssm.DeleteParametersOutput, error) {
-	var out *ssm.DeleteParametersOutput
+	out := &ssm.DeleteParametersOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
-		out = &ssm.DeleteParametersOutput{DeletedParameters: []string{}, InvalidParameters: []string{}}
+		audit.Answer(tx, out)
+		*out = ssm.DeleteParametersOutput{DeletedParameters: []string{}, InvalidParameters: []string{}}
 		for _, name := range in.Names {
 			switch err := s.removeNamed(tx, name); {
 			case err == nil:

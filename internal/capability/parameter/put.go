@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
@@ -35,7 +36,7 @@ func (s *Service) PutParameter(ctx context.Context, in *ssm.PutParameterInput) (
 	c.actor = journal.ActorOf(ctx)
 	var sealed sealedValue
 	for range maxTries {
-		v, err := s.put(ctx, c, tags, sealed)
+		out, err := s.put(ctx, c, tags, sealed)
 		if need, ok := errors.AsType[needsSealing](err); ok {
 			if sealed, err = s.sealFor(ctx, c, int64(need)); err != nil {
 				return nil, err
@@ -48,7 +49,7 @@ func (s *Service) PutParameter(ctx context.Context, in *ssm.PutParameterInput) (
 		if err != nil {
 			return nil, err
 		}
-		return &ssm.PutParameterOutput{Tier: v.tier, Version: new(v.number)}, nil
+		return out, nil
 	}
 	return nil, &ssm.TooManyUpdates{Message: "There are concurrent updates for a resource that supports one update at a time."}
 }
@@ -72,8 +73,10 @@ func place(s db.Scope, name string, number int64) string {
 	return "parameter/" + s.Account + "/" + s.Region + "/" + strconv.FormatInt(number, 10) + "/" + name
 }
 
-func (s *Service) put(ctx context.Context, c change, tags map[string]string, sealed sealedValue) (out *version, err error) {
-	err = s.DB.Update(ctx, func(tx *db.Tx) error {
+func (s *Service) put(ctx context.Context, c change, tags map[string]string, sealed sealedValue) (*ssm.PutParameterOutput, error) {
+	out := &ssm.PutParameterOutput{}
+	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		old, err := lock(tx, c.name)
 		if err != nil {
 			return err
@@ -91,7 +94,7 @@ func (s *Service) put(ctx context.Context, c change, tags map[string]string, sea
 			}
 			v.value, v.sealed = "", sealed.bytes
 		}
-		out = v
+		out.Tier, out.Version = v.tier, new(v.number)
 		return s.add(tx, old, v, tags)
 	})
 	return out, err
