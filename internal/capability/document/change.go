@@ -6,14 +6,16 @@ import (
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/lang/ptr"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
 )
 
 // UpdateDocumentDefaultVersion moves the default to a version.
 func (s *Service) UpdateDocumentDefaultVersion(ctx context.Context, in *ssm.UpdateDocumentDefaultVersionInput) (*ssm.UpdateDocumentDefaultVersionOutput, error) {
-	var out *ssm.DocumentDefaultVersionDescription
+	out := &ssm.UpdateDocumentDefaultVersionOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		h, err := s.changeable(tx, *in.Name)
 		if err != nil {
 			return asInvalidDocument(err)
@@ -30,13 +32,13 @@ func (s *Service) UpdateDocumentDefaultVersion(ctx context.Context, in *ssm.Upda
 		if err := saveHead(tx, h); err != nil {
 			return err
 		}
-		out = &ssm.DocumentDefaultVersionDescription{Name: new(h.Name), DefaultVersion: new(number(v.Number)), DefaultVersionName: some(v.Name)}
+		out.Description = &ssm.DocumentDefaultVersionDescription{Name: new(h.Name), DefaultVersion: new(number(v.Number)), DefaultVersionName: some(v.Name)}
 		return s.record(tx, "document.default-changed", h, v, map[string]any{"before": before})
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &ssm.UpdateDocumentDefaultVersionOutput{Description: out}, nil
+	return out, nil
 }
 
 // asInvalidDocument is for operations whose model has no InvalidDocumentOperation.
@@ -51,7 +53,9 @@ func asInvalidDocument(err error) error {
 // DeleteDocument deletes a document with all its versions, or one version when
 // DocumentVersion or VersionName names it.
 func (s *Service) DeleteDocument(ctx context.Context, in *ssm.DeleteDocumentInput) (*ssm.DeleteDocumentOutput, error) {
+	out := &ssm.DeleteDocumentOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		h, err := s.changeable(tx, *in.Name)
 		if err != nil {
 			return err
@@ -64,7 +68,7 @@ func (s *Service) DeleteDocument(ctx context.Context, in *ssm.DeleteDocumentInpu
 	if err != nil {
 		return nil, err
 	}
-	return &ssm.DeleteDocumentOutput{}, nil
+	return out, nil
 }
 
 func (s *Service) deleteOne(tx *db.Tx, h *head, selector, versionName string) error {

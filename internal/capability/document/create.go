@@ -11,6 +11,7 @@ import (
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/lang/ssmdoc"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
@@ -52,8 +53,9 @@ func (s *Service) CreateDocument(ctx context.Context, in *ssm.CreateDocumentInpu
 	if err != nil {
 		return nil, err
 	}
-	var out *ssm.DocumentDescription
+	out := &ssm.CreateDocumentOutput{}
 	err = s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		h.Account, h.Region, h.Owner, h.Created = tx.Scope.Account, tx.Scope.Region, tx.Scope.Account, tx.Now
 		v.Author, v.Created = journal.ActorOf(ctx), tx.Now
 		if err := createHead(tx, h); err != nil {
@@ -65,7 +67,7 @@ func (s *Service) CreateDocument(ctx context.Context, in *ssm.CreateDocumentInpu
 		if err := setTags(tx, name, tags); err != nil {
 			return err
 		}
-		out, err = describe(tx, h, v, doc)
+		out.DocumentDescription, err = describe(tx, h, v, doc)
 		if err != nil {
 			return err
 		}
@@ -74,7 +76,7 @@ func (s *Service) CreateDocument(ctx context.Context, in *ssm.CreateDocumentInpu
 	if err != nil {
 		return nil, err
 	}
-	return &ssm.CreateDocumentOutput{DocumentDescription: out}, nil
+	return out, nil
 }
 
 func setTags(tx *db.Tx, name string, tags map[string]string) error {
@@ -90,8 +92,9 @@ func (s *Service) UpdateDocument(ctx context.Context, in *ssm.UpdateDocumentInpu
 	if err := s.allowContent(ctx, *in.Content, in.Attachments); err != nil {
 		return nil, err
 	}
-	var out *ssm.DocumentDescription
+	out := &ssm.UpdateDocumentOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		h, err := s.changeable(tx, *in.Name)
 		if err != nil {
 			return err
@@ -108,7 +111,7 @@ func (s *Service) UpdateDocument(ctx context.Context, in *ssm.UpdateDocumentInpu
 		if err := saveHead(tx, h); err != nil {
 			return err
 		}
-		if out, err = describe(tx, h, v, doc); err != nil {
+		if out.DocumentDescription, err = describe(tx, h, v, doc); err != nil {
 			return err
 		}
 		return s.record(tx, "document.updated", h, v, nil)
@@ -116,7 +119,7 @@ func (s *Service) UpdateDocument(ctx context.Context, in *ssm.UpdateDocumentInpu
 	if err != nil {
 		return nil, err
 	}
-	return &ssm.UpdateDocumentOutput{DocumentDescription: out}, nil
+	return out, nil
 }
 
 // changeable is a document that the caller's account may change. Those of AWS

@@ -11,6 +11,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/lang/ptr"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/platform/page"
@@ -48,7 +49,9 @@ func nextReview(status ssm.ReviewStatus, action ssm.DocumentReviewAction) (ssm.R
 // or changes the comment. Without DocumentVersion it is the latest.
 func (s *Service) UpdateDocumentMetadata(ctx context.Context, in *ssm.UpdateDocumentMetadataInput) (*ssm.UpdateDocumentMetadataOutput, error) {
 	action := in.DocumentReviews.Action
+	out := &ssm.UpdateDocumentMetadataOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		h, err := s.changeable(tx, *in.Name)
 		if err != nil {
 			return err
@@ -72,7 +75,7 @@ func (s *Service) UpdateDocumentMetadata(ctx context.Context, in *ssm.UpdateDocu
 	if err != nil {
 		return nil, err
 	}
-	return &ssm.UpdateDocumentMetadataOutput{}, nil
+	return out, nil
 }
 
 const (

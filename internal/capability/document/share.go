@@ -10,6 +10,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/lang/ptr"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
 )
@@ -62,7 +63,9 @@ func (s *Service) ModifyDocumentPermission(ctx context.Context, in *ssm.ModifyDo
 	remove := lower(in.AccountIdsToRemove)
 	add := slices.DeleteFunc(lower(in.AccountIdsToAdd), func(id string) bool { return slices.Contains(remove, id) })
 	seen := cmp.Or(ptr.Value(in.SharedDocumentVersion), "$DEFAULT")
+	out := &ssm.ModifyDocumentPermissionOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		h, err := s.changeable(tx, *in.Name)
 		if err != nil {
 			return asInvalidDocument(err)
@@ -85,7 +88,7 @@ func (s *Service) ModifyDocumentPermission(ctx context.Context, in *ssm.ModifyDo
 	if err != nil {
 		return nil, err
 	}
-	return &ssm.ModifyDocumentPermissionOutput{}, nil
+	return out, nil
 }
 
 func lower(ids []string) []string {
