@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
@@ -46,7 +47,9 @@ func (s *Service) AddTagsToResource(ctx context.Context, in *ssm.AddTagsToResour
 		return nil, err
 	}
 	kind, id := string(in.ResourceType), *in.ResourceId
+	out := &ssm.AddTagsToResourceOutput{}
 	err = s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		if err := exists(tx, kind, id); err != nil {
 			return err
 		}
@@ -58,13 +61,15 @@ func (s *Service) AddTagsToResource(ctx context.Context, in *ssm.AddTagsToResour
 	if err != nil {
 		return nil, err
 	}
-	return &ssm.AddTagsToResourceOutput{}, nil
+	return out, nil
 }
 
 // RemoveTagsFromResource takes tags off; keys that are not there are no error.
 func (s *Service) RemoveTagsFromResource(ctx context.Context, in *ssm.RemoveTagsFromResourceInput) (*ssm.RemoveTagsFromResourceOutput, error) {
 	kind, id := string(in.ResourceType), *in.ResourceId
+	out := &ssm.RemoveTagsFromResourceOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		if err := exists(tx, kind, id); err != nil {
 			return err
 		}
@@ -76,7 +81,7 @@ func (s *Service) RemoveTagsFromResource(ctx context.Context, in *ssm.RemoveTags
 	if err != nil {
 		return nil, err
 	}
-	return &ssm.RemoveTagsFromResourceOutput{}, nil
+	return out, nil
 }
 
 // ListTagsForResource lists tags by key.
