@@ -11,6 +11,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/platform/arn"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/wire"
@@ -128,7 +129,9 @@ func (s *Service) UpdateServiceSetting(ctx context.Context, in *ssm.UpdateServic
 	if !k.accepts(*in.SettingValue) {
 		return nil, fault.Validation("Invalid value for the service setting %s: it takes %s.", id, k.rule())
 	}
+	out := &ssm.UpdateServiceSettingOutput{}
 	err = s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		_, err := tx.Exec(`insert into setting_value(account, region, id, value, modified, modified_by) values($1, $2, $3, $4, $5, $6)
 			on conflict(account, region, id) do update set value = excluded.value, modified = excluded.modified, modified_by = excluded.modified_by`,
 			tx.Scope.Account, tx.Scope.Region, id, *in.SettingValue, db.Micros(tx.Now), journal.ActorOf(ctx))
@@ -140,7 +143,7 @@ func (s *Service) UpdateServiceSetting(ctx context.Context, in *ssm.UpdateServic
 	if err != nil {
 		return nil, err
 	}
-	return &ssm.UpdateServiceSettingOutput{}, nil
+	return out, nil
 }
 
 // ResetServiceSetting puts a setting back to its default, which it answers.
@@ -150,7 +153,9 @@ func (s *Service) ResetServiceSetting(ctx context.Context, in *ssm.ResetServiceS
 	if err != nil {
 		return nil, err
 	}
+	out := &ssm.ResetServiceSettingOutput{ServiceSetting: project(scope, id, k, nil)}
 	err = s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		_, err := tx.Exec(`delete from setting_value where account = $1 and region = $2 and id = $3`, tx.Scope.Account, tx.Scope.Region, id)
 		if err != nil {
 			return fmt.Errorf("setting %s: %w", id, err)
@@ -160,7 +165,7 @@ func (s *Service) ResetServiceSetting(ctx context.Context, in *ssm.ResetServiceS
 	if err != nil {
 		return nil, err
 	}
-	return &ssm.ResetServiceSettingOutput{ServiceSetting: project(scope, id, k, nil)}, nil
+	return out, nil
 }
 
 func (s *Service) record(tx *db.Tx, kind, id, value string) error {
