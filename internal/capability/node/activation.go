@@ -16,6 +16,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/lang/ptr"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
 )
@@ -61,7 +62,9 @@ func (s *Service) CreateActivation(ctx context.Context, in *ssm.CreateActivation
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
+	out := &ssm.CreateActivationOutput{ActivationId: &a.ID, ActivationCode: &code}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		a.Created, a.Expires = tx.Now, tx.Now.Add(defaultExpiry)
 		if in.ExpirationDate != nil {
 			a.Expires = in.ExpirationDate.UTC()
@@ -77,12 +80,14 @@ func (s *Service) CreateActivation(ctx context.Context, in *ssm.CreateActivation
 	if err != nil {
 		return nil, err
 	}
-	return &ssm.CreateActivationOutput{ActivationId: &a.ID, ActivationCode: &code}, nil
+	return out, nil
 }
 
 // DeleteActivation ends an activation. Nodes that used it stay.
 func (s *Service) DeleteActivation(ctx context.Context, in *ssm.DeleteActivationInput) (*ssm.DeleteActivationOutput, error) {
+	out := &ssm.DeleteActivationOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		n, err := tx.Exec("delete from node_activation where account = $1 and region = $2 and id = $3", tx.Scope.Account, tx.Scope.Region, *in.ActivationId)
 		if err != nil {
 			return err
@@ -92,7 +97,7 @@ func (s *Service) DeleteActivation(ctx context.Context, in *ssm.DeleteActivation
 		}
 		return s.record(tx, "activation.deleted", *in.ActivationId, nil)
 	})
-	return &ssm.DeleteActivationOutput{}, err
+	return out, err
 }
 
 // DescribeActivations lists activations by id. Filters are combined with AND,

@@ -10,6 +10,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/lang/ptr"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
@@ -92,7 +93,9 @@ func (s *Service) GetConnectionStatus(ctx context.Context, in *ssm.GetConnection
 
 // UpdateManagedInstanceRole gives a node another role.
 func (s *Service) UpdateManagedInstanceRole(ctx context.Context, in *ssm.UpdateManagedInstanceRoleInput) (*ssm.UpdateManagedInstanceRoleOutput, error) {
+	out := &ssm.UpdateManagedInstanceRoleOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		n, err := tx.Exec("update node_node set iam_role = $4 where account = $1 and region = $2 and id = $3 and deregistered = 0",
 			tx.Scope.Account, tx.Scope.Region, *in.InstanceId, *in.IamRole)
 		if err != nil {
@@ -103,14 +106,16 @@ func (s *Service) UpdateManagedInstanceRole(ctx context.Context, in *ssm.UpdateM
 		}
 		return s.record(tx, "node.updated", *in.InstanceId, map[string]any{"iamRole": *in.IamRole})
 	})
-	return &ssm.UpdateManagedInstanceRoleOutput{}, err
+	return out, err
 }
 
 // DeregisterManagedInstance ends a node: its key, its credentials and what
 // waits for it are worth nothing any more. Its id is not used again.
 func (s *Service) DeregisterManagedInstance(ctx context.Context, in *ssm.DeregisterManagedInstanceInput) (*ssm.DeregisterManagedInstanceOutput, error) {
 	id := *in.InstanceId
+	out := &ssm.DeregisterManagedInstanceOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		n, err := tx.Exec(`update node_node set deregistered = $4, online = 0, connection = '', public_key = ''
 			where account = $1 and region = $2 and id = $3 and deregistered = 0`, tx.Scope.Account, tx.Scope.Region, id, db.Micros(tx.Now))
 		if err != nil {
@@ -133,7 +138,7 @@ func (s *Service) DeregisterManagedInstance(ctx context.Context, in *ssm.Deregis
 		}
 		return s.record(tx, "node.deregistered", id, nil)
 	})
-	return &ssm.DeregisterManagedInstanceOutput{}, err
+	return out, err
 }
 
 // Topic is what is notified when the connection that a node's row names has
