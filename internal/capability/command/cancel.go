@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/platform/mailbox"
@@ -20,7 +21,9 @@ func (s *Service) CancelCommand(ctx context.Context, in *ssm.CancelCommandInput)
 	if len(slices.Compact(ids)) != len(in.InstanceIds) {
 		return nil, &ssm.DuplicateInstanceId{Message: "An instance id is given more than once."}
 	}
+	out := &ssm.CancelCommandOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		c, err := findCommand(tx, *in.CommandId, true)
 		if err != nil {
 			return err
@@ -30,7 +33,7 @@ func (s *Service) CancelCommand(ctx context.Context, in *ssm.CancelCommandInput)
 		}
 		return s.cancel(tx, c, in.InstanceIds)
 	})
-	return &ssm.CancelCommandOutput{}, err
+	return out, err
 }
 
 func (s *Service) cancel(tx *db.Tx, c *command, ids []string) error {

@@ -18,6 +18,7 @@ import (
 	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/lang/ssmdoc"
 	"github.com/watchbill/watchbill/internal/platform/arn"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/platform/task"
@@ -49,13 +50,19 @@ func (s *Service) SendCommand(ctx context.Context, in *ssm.SendCommandInput) (*s
 	if err != nil {
 		return nil, err
 	}
-	if c == nil {
-		if c, err = s.create(ctx, id, in); err != nil {
-			return nil, err
-		}
+	if c != nil {
+		return sent(c, in), nil
 	}
-	out, err := s.project(ctx, c)
-	return &ssm.SendCommandOutput{Command: out}, err
+	return s.create(ctx, id, in)
+}
+
+// sent is the answer of a command that in asked for, now or in an earlier call.
+func sent(c *command, in *ssm.SendCommandInput) *ssm.SendCommandOutput {
+	out := c.project()
+	if len(in.Parameters) > 0 {
+		out.Parameters = in.Parameters
+	}
+	return &ssm.SendCommandOutput{Command: out}
 }
 
 func (s *Service) find(ctx context.Context, id string) (c *command, err error) {
@@ -67,7 +74,7 @@ func (s *Service) find(ctx context.Context, id string) (c *command, err error) {
 }
 
 // create prepares a command outside the transaction that makes it.
-func (s *Service) create(ctx context.Context, id string, in *ssm.SendCommandInput) (*command, error) {
+func (s *Service) create(ctx context.Context, id string, in *ssm.SendCommandInput) (*ssm.SendCommandOutput, error) {
 	p, err := s.plan(ctx, id, in)
 	if err != nil {
 		return nil, err
@@ -76,15 +83,23 @@ func (s *Service) create(ctx context.Context, id string, in *ssm.SendCommandInpu
 	if err != nil {
 		return nil, err
 	}
-	var c *command
+	var out *ssm.SendCommandOutput
 	err = s.DB.Update(ctx, func(tx *db.Tx) error {
-		if c, err = findCommand(tx, id, true); err != nil || c != nil {
-			return err // the same call came twice at once
+		c, err := findCommand(tx, id, true)
+		if err == nil && c == nil { // else the same call came twice at once
+			c, err = s.send(tx, id, in, p, allowed)
 		}
-		c, err = s.send(tx, id, in, p, allowed)
-		return err
+		if err != nil {
+			return err
+		}
+		out = sent(c, in)
+		audit.Answer(tx, out)
+		return nil
 	})
-	return c, err
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // send makes a command in the caller's transaction.
