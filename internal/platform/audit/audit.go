@@ -142,8 +142,9 @@ func (s *Service) settle(ctx context.Context, c *call, out any) error {
 
 // Answer names the output of the operation that tx belongs to: it is kept with the
 // change, for a repetition of the call. Out is a pointer; what it holds when the
-// closure ends is what counts, and the operation must answer just that. Outside a
-// call it does nothing.
+// closure ends is what counts, and the operation must answer just that. Nil takes the
+// name back, for a change that is kept though the call fails. Outside a call it does
+// nothing.
 func Answer(tx *db.Tx, out any) {
 	if c, _ := tx.Context().Value(callKey{}).(*call); c != nil && !c.recorded {
 		c.answer = out
