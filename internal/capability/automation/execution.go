@@ -7,6 +7,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/lang/ptr"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/identity"
 	"github.com/watchbill/watchbill/internal/platform/page"
@@ -52,15 +53,17 @@ func (s *Service) StartAutomationExecution(ctx context.Context, in *ssm.StartAut
 	if r.passRole, err = s.mayPass(ctx, r); err != nil {
 		return nil, err
 	}
-	var id string
-	err = s.DB.Update(ctx, func(tx *db.Tx) (err error) {
-		id, err = s.Start(ctx, tx, r)
+	out := &ssm.StartAutomationExecutionOutput{}
+	err = s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
+		id, err := s.Start(ctx, tx, r)
+		out.AutomationExecutionId = &id
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &ssm.StartAutomationExecutionOutput{AutomationExecutionId: &id}, nil
+	return out, nil
 }
 
 // mayPass asks for the right to the role that the runbook names, outside of any

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/identity"
 	"github.com/watchbill/watchbill/internal/platform/task"
@@ -14,7 +15,9 @@ import (
 
 // SendAutomationSignal tells a waiting execution what a person decided.
 func (s *Service) SendAutomationSignal(ctx context.Context, in *ssm.SendAutomationSignalInput) (*ssm.SendAutomationSignalOutput, error) {
+	out := &ssm.SendAutomationSignalOutput{}
 	err := s.change(ctx, *in.AutomationExecutionId, func(w *work) error {
+		audit.Answer(w.tx, out)
 		return w.signal(identity.From(ctx), in)
 	})
 	var r *refusal
@@ -24,7 +27,7 @@ func (s *Service) SendAutomationSignal(ctx context.Context, in *ssm.SendAutomati
 	if err != nil {
 		return nil, err
 	}
-	return &ssm.SendAutomationSignalOutput{}, nil
+	return out, nil
 }
 
 // StopAutomationExecution stops an execution: Cancel stops the running step and
@@ -34,7 +37,9 @@ func (s *Service) StopAutomationExecution(ctx context.Context, in *ssm.StopAutom
 	if in.Type == ssm.StopTypeComplete {
 		kind = evComplete
 	}
+	out := &ssm.StopAutomationExecutionOutput{}
 	err := s.change(ctx, *in.AutomationExecutionId, func(w *work) error {
+		audit.Answer(w.tx, out)
 		f := w.fact()
 		f.Signal = "Stop" + string(in.Type)
 		if err := w.record("automation.stopping", f); err != nil {
@@ -49,7 +54,7 @@ func (s *Service) StopAutomationExecution(ctx context.Context, in *ssm.StopAutom
 	if err != nil {
 		return nil, err
 	}
-	return &ssm.StopAutomationExecutionOutput{}, nil
+	return out, nil
 }
 
 // change runs f on an execution in one transaction.
