@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/watchbill/watchbill/internal/api/contacts"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/task"
 )
@@ -31,7 +32,9 @@ type codeArgs struct {
 
 // SendActivationCode sends a new code; the one before it is void.
 func (s *Service) SendActivationCode(ctx context.Context, in *contacts.SendActivationCodeInput) (*contacts.SendActivationCodeOutput, error) {
+	out := &contacts.SendActivationCodeOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		c, err := s.mustFindChannel(tx, in.ContactChannelId)
 		if err != nil {
 			return err
@@ -41,7 +44,7 @@ func (s *Service) SendActivationCode(ctx context.Context, in *contacts.SendActiv
 		}
 		return updateChannel(tx, c)
 	})
-	return &contacts.SendActivationCodeOutput{}, err
+	return out, err
 }
 
 // newCode gives the channel a fresh code and enqueues its delivery; the caller
@@ -91,7 +94,9 @@ func (s *Service) code(c Channel) string {
 // A wrong code counts against the code; after 5 it is void.
 func (s *Service) ActivateContactChannel(ctx context.Context, in *contacts.ActivateContactChannelInput) (*contacts.ActivateContactChannelOutput, error) {
 	var refused error
+	out := &contacts.ActivateContactChannelOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		refused = nil
 		c, err := s.mustFindChannel(tx, in.ContactChannelId)
 		if err != nil || c.Activated {
@@ -102,6 +107,7 @@ func (s *Service) ActivateContactChannel(ctx context.Context, in *contacts.Activ
 		}
 		kind := "channel.activated"
 		if refused = s.check(c, *in.ActivationCode, tx.Now); refused != nil {
+			audit.Answer(tx, nil) // the try is counted, but the call fails
 			kind = "channel.code_refused"
 			c.Tries++
 		} else {
@@ -115,7 +121,7 @@ func (s *Service) ActivateContactChannel(ctx context.Context, in *contacts.Activ
 	if err == nil {
 		err = refused
 	}
-	return &contacts.ActivateContactChannelOutput{}, err
+	return out, err
 }
 
 // lockChannel reads a channel again under a lock, so that tries are counted one
@@ -146,7 +152,9 @@ func (s *Service) check(c Channel, code string, now time.Time) error {
 
 // DeactivateContactChannel keeps a channel from being paged.
 func (s *Service) DeactivateContactChannel(ctx context.Context, in *contacts.DeactivateContactChannelInput) (*contacts.DeactivateContactChannelOutput, error) {
+	out := &contacts.DeactivateContactChannelOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		c, err := s.mustFindChannel(tx, in.ContactChannelId)
 		if err != nil {
 			return err
@@ -157,5 +165,5 @@ func (s *Service) DeactivateContactChannel(ctx context.Context, in *contacts.Dea
 		}
 		return s.record(tx, "channel.deactivated", c.ARN(), nil, c.ContactARN())
 	})
-	return &contacts.DeactivateContactChannelOutput{}, err
+	return out, err
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/api/contacts"
 	"github.com/watchbill/watchbill/internal/lang/ptr"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
 )
@@ -21,6 +22,7 @@ var phone = regexp.MustCompile(`^\+[1-9][0-9]{1,14}$`)
 func (s *Service) CreateContactChannel(ctx context.Context, in *contacts.CreateContactChannelInput) (*contacts.CreateContactChannelOutput, error) {
 	out := &contacts.CreateContactChannelOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		owner, err := s.mustFind(tx, in.ContactId)
 		if err != nil {
 			return err
@@ -116,7 +118,9 @@ func (c Channel) status() contacts.ActivationStatus {
 // UpdateContactChannel changes name and address. Another address has to be
 // activated anew.
 func (s *Service) UpdateContactChannel(ctx context.Context, in *contacts.UpdateContactChannelInput) (*contacts.UpdateContactChannelOutput, error) {
+	out := &contacts.UpdateContactChannelOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		c, err := s.mustFindChannel(tx, in.ContactChannelId)
 		if err != nil {
 			return err
@@ -136,13 +140,15 @@ func (s *Service) UpdateContactChannel(ctx context.Context, in *contacts.UpdateC
 		}
 		return s.record(tx, "channel.updated", c.ARN(), map[string]any{"activated": c.Activated}, c.ContactARN())
 	})
-	return &contacts.UpdateContactChannelOutput{}, err
+	return out, err
 }
 
 // DeleteContactChannel deletes a channel. Plans that name it keep the name and
 // pass over it.
 func (s *Service) DeleteContactChannel(ctx context.Context, in *contacts.DeleteContactChannelInput) (*contacts.DeleteContactChannelOutput, error) {
+	out := &contacts.DeleteContactChannelOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		c, err := s.mustFindChannel(tx, in.ContactChannelId)
 		if err != nil {
 			return err
@@ -152,7 +158,7 @@ func (s *Service) DeleteContactChannel(ctx context.Context, in *contacts.DeleteC
 		}
 		return s.record(tx, "channel.deleted", c.ARN(), nil, c.ContactARN())
 	})
-	return &contacts.DeleteContactChannelOutput{}, err
+	return out, err
 }
 
 // ListContactChannels lists the channels of a contact.

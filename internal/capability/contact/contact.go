@@ -5,6 +5,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/api/contacts"
 	"github.com/watchbill/watchbill/internal/lang/ptr"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
 )
@@ -16,6 +17,7 @@ const mostRows = 1024
 func (s *Service) CreateContact(ctx context.Context, in *contacts.CreateContactInput) (*contacts.CreateContactOutput, error) {
 	out := &contacts.CreateContactOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		c := Contact{Scope: tx.Scope, Alias: *in.Alias, Type: in.Type, Name: ptr.Value(in.DisplayName), Plan: *in.Plan, Token: ptr.Value(in.IdempotencyToken), Created: tx.Now}
 		out.ContactArn = new(c.ARN())
 		old, ok, err := loadContact(tx, tx.Scope, c.Alias)
@@ -67,7 +69,9 @@ func (s *Service) GetContact(ctx context.Context, in *contacts.GetContactInput) 
 
 // UpdateContact changes the display name and the plan; what is absent stays.
 func (s *Service) UpdateContact(ctx context.Context, in *contacts.UpdateContactInput) (*contacts.UpdateContactOutput, error) {
+	out := &contacts.UpdateContactOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		c, err := s.mustFind(tx, in.ContactId)
 		if err != nil {
 			return err
@@ -86,13 +90,15 @@ func (s *Service) UpdateContact(ctx context.Context, in *contacts.UpdateContactI
 		}
 		return s.record(tx, "contact.updated", c.ARN(), map[string]any{"stages": len(c.Plan.Stages)})
 	})
-	return &contacts.UpdateContactOutput{}, err
+	return out, err
 }
 
 // DeleteContact deletes a contact and its channels. Plans that name it keep the
 // name; nobody is called for it.
 func (s *Service) DeleteContact(ctx context.Context, in *contacts.DeleteContactInput) (*contacts.DeleteContactOutput, error) {
+	out := &contacts.DeleteContactOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		c, err := s.mustFind(tx, in.ContactId)
 		if err != nil {
 			return err
@@ -105,7 +111,7 @@ func (s *Service) DeleteContact(ctx context.Context, in *contacts.DeleteContactI
 		}
 		return s.record(tx, "contact.deleted", c.ARN(), nil)
 	})
-	return &contacts.DeleteContactOutput{}, err
+	return out, err
 }
 
 // ListContacts lists contacts by alias.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"github.com/watchbill/watchbill/internal/api/contacts"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 )
 
@@ -15,7 +16,9 @@ func (s *Service) PutContactPolicy(ctx context.Context, in *contacts.PutContactP
 	if json.Unmarshal([]byte(*in.Policy), &doc) != nil {
 		return nil, invalid("Policy", "the policy is not a JSON object")
 	}
+	out := &contacts.PutContactPolicyOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		c, err := s.mustFind(tx, in.ContactArn)
 		if err != nil {
 			return err
@@ -26,7 +29,7 @@ func (s *Service) PutContactPolicy(ctx context.Context, in *contacts.PutContactP
 		}
 		return s.record(tx, "contact.policy_put", c.ARN(), nil)
 	})
-	return &contacts.PutContactPolicyOutput{}, err
+	return out, err
 }
 
 // GetContactPolicy returns the sharing policy, nothing when there is none.

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/watchbill/watchbill/internal/api/contacts"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
 )
@@ -16,7 +17,9 @@ const tagKind = "arn:ssm-contacts"
 
 // TagResource adds tags to a contact.
 func (s *Service) TagResource(ctx context.Context, in *contacts.TagResourceInput) (*contacts.TagResourceOutput, error) {
+	out := &contacts.TagResourceOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		c, err := s.mustFind(tx, in.ResourceARN)
 		if err != nil {
 			return err
@@ -26,12 +29,14 @@ func (s *Service) TagResource(ctx context.Context, in *contacts.TagResourceInput
 		}
 		return s.record(tx, "contact.tagged", c.ARN(), map[string]any{"count": len(in.Tags)})
 	})
-	return &contacts.TagResourceOutput{}, err
+	return out, err
 }
 
 // UntagResource removes tags from a contact.
 func (s *Service) UntagResource(ctx context.Context, in *contacts.UntagResourceInput) (*contacts.UntagResourceOutput, error) {
+	out := &contacts.UntagResourceOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		c, err := s.mustFind(tx, in.ResourceARN)
 		if err != nil {
 			return err
@@ -41,7 +46,7 @@ func (s *Service) UntagResource(ctx context.Context, in *contacts.UntagResourceI
 		}
 		return s.record(tx, "contact.untagged", c.ARN(), map[string]any{"keys": in.TagKeys})
 	})
-	return &contacts.UntagResourceOutput{}, err
+	return out, err
 }
 
 // ListTagsForResource lists the tags of a contact, by key.
