@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/contacts"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
 )
@@ -23,7 +24,9 @@ var ErrLink = errors.New("engage: the link is not valid")
 // acknowledgement. The code must match unless AcceptCodeValidation is IGNORE.
 // Accepting again succeeds and changes nothing.
 func (s *Service) AcceptPage(ctx context.Context, in *contacts.AcceptPageInput) (*contacts.AcceptPageOutput, error) {
+	out := &contacts.AcceptPageOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		p, err := s.findPage(tx, *in.PageId, "")
 		if err != nil {
 			return err
@@ -38,7 +41,7 @@ func (s *Service) AcceptPage(ctx context.Context, in *contacts.AcceptPageInput) 
 		}
 		return s.accept(tx, p.ID, in.AcceptType == contacts.AcceptTypeRead, a)
 	})
-	return &contacts.AcceptPageOutput{}, err
+	return out, err
 }
 
 // acceptance is how a page was accepted.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/watchbill/watchbill/internal/api/contacts"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 )
 
@@ -99,6 +100,7 @@ func (s *Service) stop(tx *db.Tx, e *engagement, reason string) error {
 func (s *Service) StartEngagement(ctx context.Context, in *contacts.StartEngagementInput) (*contacts.StartEngagementOutput, error) {
 	out := &contacts.StartEngagementOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		id, err := s.Start(tx, Start{
 			Contact: *in.ContactId, Incident: text(in.IncidentId), Sender: *in.Sender, Subject: *in.Subject, Content: *in.Content,
 			PublicSubject: text(in.PublicSubject), PublicContent: text(in.PublicContent), Token: text(in.IdempotencyToken),
@@ -114,14 +116,16 @@ func (s *Service) StartEngagement(ctx context.Context, in *contacts.StartEngagem
 
 // StopEngagement engages nobody further. Stopping twice is one stop.
 func (s *Service) StopEngagement(ctx context.Context, in *contacts.StopEngagementInput) (*contacts.StopEngagementOutput, error) {
+	out := &contacts.StopEngagementOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		e, err := s.findEngagement(tx, *in.EngagementId, "{lock}")
 		if err != nil {
 			return err
 		}
 		return s.stop(tx, &e, text(in.Reason))
 	})
-	return &contacts.StopEngagementOutput{}, err
+	return out, err
 }
 
 // DescribeEngagement returns an engagement with its content.
