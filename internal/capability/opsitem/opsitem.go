@@ -9,6 +9,7 @@ import (
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/lang/text"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
@@ -84,6 +85,7 @@ func (s *Service) CreateOpsItem(ctx context.Context, in *ssm.CreateOpsItemInput)
 	}
 	out := &ssm.CreateOpsItemOutput{}
 	err = s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		i := s.fresh(tx)
 		i.Title, i.Source, i.Severity, i.Category, i.Dedup = *in.Title, *in.Source, ptr.Value(in.Severity), ptr.Value(in.Category), dedup
 		if in.OpsItemType != nil {
@@ -168,7 +170,9 @@ func (s *Service) UpdateOpsItem(ctx context.Context, in *ssm.UpdateOpsItemInput)
 	if err := checkData(in.OperationalData); err != nil {
 		return nil, err
 	}
+	out := &ssm.UpdateOpsItemOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		i, err := mustLoad(tx, idOf(*in.OpsItemId), "{lock}")
 		if err != nil {
 			return err
@@ -187,7 +191,7 @@ func (s *Service) UpdateOpsItem(ctx context.Context, in *ssm.UpdateOpsItemInput)
 		}
 		return s.record(tx, "opsitem.updated", i, map[string]any{"status": i.Status})
 	})
-	return &ssm.UpdateOpsItemOutput{}, err
+	return out, err
 }
 
 // change applies an update to the item.
@@ -259,7 +263,9 @@ func (s *Service) save(tx *db.Tx, i item) error {
 
 // DeleteOpsItem deletes an OpsItem; one that does not exist is deleted already.
 func (s *Service) DeleteOpsItem(ctx context.Context, in *ssm.DeleteOpsItemInput) (*ssm.DeleteOpsItemOutput, error) {
+	out := &ssm.DeleteOpsItemOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		i, ok, err := load(tx, idOf(*in.OpsItemId), "{lock}")
 		if err != nil || !ok {
 			return err
@@ -272,5 +278,5 @@ func (s *Service) DeleteOpsItem(ctx context.Context, in *ssm.DeleteOpsItemInput)
 		}
 		return s.record(tx, "opsitem.deleted", i, nil)
 	})
-	return &ssm.DeleteOpsItemOutput{}, err
+	return out, err
 }

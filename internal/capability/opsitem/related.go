@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
 )
@@ -25,6 +26,7 @@ func (s *Service) Relate(tx *db.Tx, id, kind, resourceType, uri string) (string,
 func (s *Service) AssociateOpsItemRelatedItem(ctx context.Context, in *ssm.AssociateOpsItemRelatedItemInput) (*ssm.AssociateOpsItemRelatedItemOutput, error) {
 	out := &ssm.AssociateOpsItemRelatedItemOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		i, err := mustLoad(tx, *in.OpsItemId, "{lock}")
 		if err != nil {
 			return err
@@ -44,7 +46,9 @@ func (s *Service) AssociateOpsItemRelatedItem(ctx context.Context, in *ssm.Assoc
 
 // DisassociateOpsItemRelatedItem removes such a link.
 func (s *Service) DisassociateOpsItemRelatedItem(ctx context.Context, in *ssm.DisassociateOpsItemRelatedItemInput) (*ssm.DisassociateOpsItemRelatedItemOutput, error) {
+	out := &ssm.DisassociateOpsItemRelatedItemOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		i, err := mustLoad(tx, *in.OpsItemId, "{lock}")
 		if err != nil {
 			return err
@@ -58,7 +62,7 @@ func (s *Service) DisassociateOpsItemRelatedItem(ctx context.Context, in *ssm.Di
 		}
 		return s.record(tx, "opsitem.unrelated", i, map[string]any{"association": *in.AssociationId})
 	})
-	return &ssm.DisassociateOpsItemRelatedItemOutput{}, err
+	return out, err
 }
 
 // ListOpsItemRelatedItems lists the links of one OpsItem.
