@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/watchbill/watchbill/internal/api/incidents"
 	"github.com/watchbill/watchbill/internal/lang/timeline"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
 )
@@ -99,15 +100,17 @@ func (s *Service) CreateTimelineEvent(ctx context.Context, in *incidents.CreateT
 	if err := checkType(*in.EventType); err != nil {
 		return nil, err
 	}
-	var id string
-	err := s.DB.Update(ctx, func(tx *db.Tx) (err error) {
-		id, err = s.once(tx, "CreateTimelineEvent", in.ClientToken, in, func() (string, error) { return s.createEvent(tx, in) })
+	out := &incidents.CreateTimelineEventOutput{IncidentRecordArn: in.IncidentRecordArn}
+	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
+		id, err := s.once(tx, "CreateTimelineEvent", in.ClientToken, in, func() (string, error) { return s.createEvent(tx, in) })
+		out.EventId = &id
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &incidents.CreateTimelineEventOutput{EventId: &id, IncidentRecordArn: in.IncidentRecordArn}, nil
+	return out, nil
 }
 
 func (s *Service) createEvent(tx *db.Tx, in *incidents.CreateTimelineEventInput) (string, error) {
@@ -156,7 +159,9 @@ func (s *Service) GetTimelineEvent(ctx context.Context, in *incidents.GetTimelin
 
 // UpdateTimelineEvent changes an event that a user made.
 func (s *Service) UpdateTimelineEvent(ctx context.Context, in *incidents.UpdateTimelineEventInput) (*incidents.UpdateTimelineEventOutput, error) {
+	out := &incidents.UpdateTimelineEventOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		e, err := s.mustEvent(tx, *in.IncidentRecordArn, *in.EventId)
 		if err != nil {
 			return err
@@ -185,13 +190,15 @@ func (s *Service) UpdateTimelineEvent(ctx context.Context, in *incidents.UpdateT
 		}
 		return s.record(tx, "incident.event_updated", *in.IncidentRecordArn, map[string]any{"event": e.ID})
 	})
-	return &incidents.UpdateTimelineEventOutput{}, err
+	return out, err
 }
 
 // DeleteTimelineEvent deletes an event that a user made; one that does not
 // exist is deleted already.
 func (s *Service) DeleteTimelineEvent(ctx context.Context, in *incidents.DeleteTimelineEventInput) (*incidents.DeleteTimelineEventOutput, error) {
+	out := &incidents.DeleteTimelineEventOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		e, ok, err := loadEvent(tx, *in.IncidentRecordArn, *in.EventId)
 		if err != nil || !ok {
 			return err
@@ -204,7 +211,7 @@ func (s *Service) DeleteTimelineEvent(ctx context.Context, in *incidents.DeleteT
 		}
 		return s.record(tx, "incident.event_deleted", *in.IncidentRecordArn, map[string]any{"event": e.ID})
 	})
-	return &incidents.DeleteTimelineEventOutput{}, err
+	return out, err
 }
 
 // ListTimelineEvents lists events without their data, the latest first unless

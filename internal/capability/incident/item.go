@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/watchbill/watchbill/internal/api/incidents"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
 )
@@ -54,7 +55,9 @@ func (s *Service) UpdateRelatedItems(ctx context.Context, in *incidents.UpdateRe
 	if add != nil && add.GeneratedId != nil {
 		return nil, invalid("generatedId is assigned by the service")
 	}
+	out := &incidents.UpdateRelatedItemsOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		r, err := s.mustRecord(tx, *in.IncidentRecordArn, "{lock}")
 		if err != nil {
 			return err
@@ -74,5 +77,5 @@ func (s *Service) UpdateRelatedItems(ctx context.Context, in *incidents.UpdateRe
 		}
 		return s.record(tx, kind, r.ARN, nil)
 	})
-	return &incidents.UpdateRelatedItemsOutput{}, err
+	return out, err
 }

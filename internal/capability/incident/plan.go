@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/watchbill/watchbill/internal/api/incidents"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
@@ -12,15 +13,17 @@ import (
 // CreateResponsePlan keeps a plan; the account needs a replication set. A name
 // in use is a ConflictException.
 func (s *Service) CreateResponsePlan(ctx context.Context, in *incidents.CreateResponsePlanInput) (*incidents.CreateResponsePlanOutput, error) {
-	var id string
-	err := s.DB.Update(ctx, func(tx *db.Tx) (err error) {
-		id, err = s.once(tx, "CreateResponsePlan", in.ClientToken, in, func() (string, error) { return s.createPlan(tx, in) })
+	out := &incidents.CreateResponsePlanOutput{}
+	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
+		id, err := s.once(tx, "CreateResponsePlan", in.ClientToken, in, func() (string, error) { return s.createPlan(tx, in) })
+		out.Arn = &id
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &incidents.CreateResponsePlanOutput{Arn: &id}, nil
+	return out, nil
 }
 
 func (s *Service) createPlan(tx *db.Tx, in *incidents.CreateResponsePlanInput) (string, error) {
@@ -95,7 +98,9 @@ func (s *Service) GetResponsePlan(ctx context.Context, in *incidents.GetResponse
 
 // UpdateResponsePlan changes what is given; empty values clear.
 func (s *Service) UpdateResponsePlan(ctx context.Context, in *incidents.UpdateResponsePlanInput) (*incidents.UpdateResponsePlanOutput, error) {
+	out := &incidents.UpdateResponsePlanOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		p, err := s.mustPlan(tx, *in.Arn, "{lock}")
 		if err != nil {
 			return err
@@ -109,7 +114,7 @@ func (s *Service) UpdateResponsePlan(ctx context.Context, in *incidents.UpdateRe
 		}
 		return s.record(tx, "incident.plan_updated", *in.Arn, nil)
 	})
-	return &incidents.UpdateResponsePlanOutput{}, err
+	return out, err
 }
 
 func (p *planSpec) change(in *incidents.UpdateResponsePlanInput) {
@@ -147,7 +152,9 @@ func (p *planSpec) change(in *incidents.UpdateResponsePlanInput) {
 
 // DeleteResponsePlan deletes a plan; one that does not exist is deleted already.
 func (s *Service) DeleteResponsePlan(ctx context.Context, in *incidents.DeleteResponsePlanInput) (*incidents.DeleteResponsePlanOutput, error) {
+	out := &incidents.DeleteResponsePlanOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		name, _ := resource(tx, *in.Arn, "response-plan")
 		ok, err := deletePlan(tx, name)
 		if err != nil || !ok {
@@ -158,7 +165,7 @@ func (s *Service) DeleteResponsePlan(ctx context.Context, in *incidents.DeleteRe
 		}
 		return s.record(tx, "incident.plan_deleted", *in.Arn, nil)
 	})
-	return &incidents.DeleteResponsePlanOutput{}, err
+	return out, err
 }
 
 // ListResponsePlans lists plans by name.

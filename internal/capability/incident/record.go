@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/incidents"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
@@ -48,7 +49,9 @@ func (s *Service) GetIncidentRecord(ctx context.Context, in *incidents.GetIncide
 // UpdateIncidentRecord changes what is given. Resolving stops the engagements
 // and resolves the parent OpsItem; an incident can be opened again.
 func (s *Service) UpdateIncidentRecord(ctx context.Context, in *incidents.UpdateIncidentRecordInput) (*incidents.UpdateIncidentRecordOutput, error) {
+	out := &incidents.UpdateIncidentRecordOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		r, err := s.mustRecord(tx, *in.Arn, "{lock}")
 		if err != nil {
 			return err
@@ -78,7 +81,7 @@ func (s *Service) UpdateIncidentRecord(ctx context.Context, in *incidents.Update
 		}
 		return s.record(tx, kind, r.ARN, map[string]any{"status": r.Status, "impact": r.Impact})
 	})
-	return &incidents.UpdateIncidentRecordOutput{}, err
+	return out, err
 }
 
 // resolve ends what an incident keeps going.
@@ -127,7 +130,9 @@ func (r *record) change(in *incidents.UpdateIncidentRecordInput) (out []attribut
 // DeleteIncidentRecord deletes an incident and what hangs on it; one that does
 // not exist is deleted already.
 func (s *Service) DeleteIncidentRecord(ctx context.Context, in *incidents.DeleteIncidentRecordInput) (*incidents.DeleteIncidentRecordOutput, error) {
+	out := &incidents.DeleteIncidentRecordOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		if err := s.Engage.StopFor(tx, *in.Arn, "the incident was deleted"); err != nil {
 			return err
 		}
@@ -140,7 +145,7 @@ func (s *Service) DeleteIncidentRecord(ctx context.Context, in *incidents.Delete
 		}
 		return s.record(tx, "incident.deleted", *in.Arn, nil)
 	})
-	return &incidents.DeleteIncidentRecordOutput{}, err
+	return out, err
 }
 
 // ListIncidentRecords lists incidents, the latest first.

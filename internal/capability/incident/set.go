@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/watchbill/watchbill/internal/api/incidents"
 	"github.com/watchbill/watchbill/internal/platform/arn"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
 )
@@ -29,15 +30,17 @@ func regionInfo(tx *db.Tx, key *string) incidents.RegionInfo {
 // CreateReplicationSet switches the service on for the account; it is ACTIVE at
 // once. A second one is a ConflictException.
 func (s *Service) CreateReplicationSet(ctx context.Context, in *incidents.CreateReplicationSetInput) (*incidents.CreateReplicationSetOutput, error) {
-	var id string
-	err := s.DB.Update(ctx, func(tx *db.Tx) (err error) {
-		id, err = s.once(tx, "CreateReplicationSet", in.ClientToken, in, func() (string, error) { return s.createSet(tx, in) })
+	out := &incidents.CreateReplicationSetOutput{}
+	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
+		id, err := s.once(tx, "CreateReplicationSet", in.ClientToken, in, func() (string, error) { return s.createSet(tx, in) })
+		out.Arn = &id
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &incidents.CreateReplicationSetOutput{Arn: &id}, nil
+	return out, nil
 }
 
 func (s *Service) createSet(tx *db.Tx, in *incidents.CreateReplicationSetInput) (string, error) {
@@ -94,7 +97,9 @@ func (s *Service) ListReplicationSets(ctx context.Context, _ *incidents.ListRepl
 
 // UpdateReplicationSet adds or removes one region.
 func (s *Service) UpdateReplicationSet(ctx context.Context, in *incidents.UpdateReplicationSetInput) (*incidents.UpdateReplicationSetOutput, error) {
+	out := &incidents.UpdateReplicationSetOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		v, err := s.mustSet(tx, *in.Arn, "{lock}")
 		if err != nil {
 			return err
@@ -114,7 +119,7 @@ func (s *Service) UpdateReplicationSet(ctx context.Context, in *incidents.Update
 		}
 		return s.record(tx, "incident.set_updated", *in.Arn, map[string]any{"regions": len(v.Regions)})
 	})
-	return &incidents.UpdateReplicationSetOutput{}, err
+	return out, err
 }
 
 func (s *set) change(tx *db.Tx, a incidents.UpdateReplicationSetAction) error {
@@ -138,14 +143,16 @@ func (s *set) change(tx *db.Tx, a incidents.UpdateReplicationSetAction) error {
 
 // DeleteReplicationSet deletes the set and with it every plan and incident.
 func (s *Service) DeleteReplicationSet(ctx context.Context, in *incidents.DeleteReplicationSetInput) (*incidents.DeleteReplicationSetOutput, error) {
+	out := &incidents.DeleteReplicationSetOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		v, err := s.mustSet(tx, *in.Arn, "{lock}")
 		if err != nil {
 			return err
 		}
 		return s.dropSet(tx, v)
 	})
-	return &incidents.DeleteReplicationSetOutput{}, err
+	return out, err
 }
 
 func (s *Service) dropSet(tx *db.Tx, v set) error {
@@ -173,7 +180,9 @@ func (s *Service) dropSet(tx *db.Tx, v set) error {
 
 // UpdateDeletionProtection protects the set, or lifts that.
 func (s *Service) UpdateDeletionProtection(ctx context.Context, in *incidents.UpdateDeletionProtectionInput) (*incidents.UpdateDeletionProtectionOutput, error) {
+	out := &incidents.UpdateDeletionProtectionOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		v, err := s.mustSet(tx, *in.Arn, "{lock}")
 		if err != nil {
 			return err
@@ -184,5 +193,5 @@ func (s *Service) UpdateDeletionProtection(ctx context.Context, in *incidents.Up
 		}
 		return s.record(tx, "incident.set_updated", *in.Arn, map[string]any{"protected": v.Protected})
 	})
-	return &incidents.UpdateDeletionProtectionOutput{}, err
+	return out, err
 }

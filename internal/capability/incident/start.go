@@ -12,6 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/capability/engage"
 	"github.com/watchbill/watchbill/internal/capability/opsitem"
 	"github.com/watchbill/watchbill/internal/platform/arn"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/identity"
 )
@@ -53,6 +54,7 @@ func (s *Service) StartIncident(ctx context.Context, in *incidents.StartIncident
 	}
 	out := &incidents.StartIncidentOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		id, err := s.once(tx, "StartIncident", in.ClientToken, in, func() (string, error) {
 			id, _, err := s.Start(ctx, tx, r)
 			return id, err

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/watchbill/watchbill/internal/api/incidents"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
 )
@@ -40,7 +41,9 @@ func (s *Service) mustExist(tx *db.Tx, id string) error {
 
 // TagResource adds tags.
 func (s *Service) TagResource(ctx context.Context, in *incidents.TagResourceInput) (*incidents.TagResourceOutput, error) {
+	out := &incidents.TagResourceOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		if err := s.mustExist(tx, *in.ResourceArn); err != nil {
 			return err
 		}
@@ -49,12 +52,14 @@ func (s *Service) TagResource(ctx context.Context, in *incidents.TagResourceInpu
 		}
 		return s.record(tx, "incident.tagged", *in.ResourceArn, map[string]any{"count": len(in.Tags)})
 	})
-	return &incidents.TagResourceOutput{}, err
+	return out, err
 }
 
 // UntagResource removes tags.
 func (s *Service) UntagResource(ctx context.Context, in *incidents.UntagResourceInput) (*incidents.UntagResourceOutput, error) {
+	out := &incidents.UntagResourceOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		if err := s.mustExist(tx, *in.ResourceArn); err != nil {
 			return err
 		}
@@ -63,7 +68,7 @@ func (s *Service) UntagResource(ctx context.Context, in *incidents.UntagResource
 		}
 		return s.record(tx, "incident.untagged", *in.ResourceArn, map[string]any{"keys": in.TagKeys})
 	})
-	return &incidents.UntagResourceOutput{}, err
+	return out, err
 }
 
 // ListTagsForResource lists tags.
@@ -87,7 +92,9 @@ func (s *Service) ListTagsForResource(ctx context.Context, in *incidents.ListTag
 func (s *Service) PutResourcePolicy(ctx context.Context, in *incidents.PutResourcePolicyInput) (*incidents.PutResourcePolicyOutput, error) {
 	raw := uuid.New()
 	id := hexID(raw[:])
+	out := &incidents.PutResourcePolicyOutput{PolicyId: &id}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		if _, err := s.mustPlan(tx, *in.ResourceArn, ""); err != nil {
 			return err
 		}
@@ -100,12 +107,14 @@ func (s *Service) PutResourcePolicy(ctx context.Context, in *incidents.PutResour
 	if err != nil {
 		return nil, err
 	}
-	return &incidents.PutResourcePolicyOutput{PolicyId: &id}, nil
+	return out, nil
 }
 
 // DeleteResourcePolicy deletes a sharing policy.
 func (s *Service) DeleteResourcePolicy(ctx context.Context, in *incidents.DeleteResourcePolicyInput) (*incidents.DeleteResourcePolicyOutput, error) {
+	out := &incidents.DeleteResourcePolicyOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		n, err := tx.Exec(`delete from incident_policy where account = $1 and region = '' and resource = $2 and id = $3`, tx.Scope.Account, *in.ResourceArn, *in.PolicyId)
 		if err != nil {
 			return err
@@ -115,5 +124,5 @@ func (s *Service) DeleteResourcePolicy(ctx context.Context, in *incidents.Delete
 		}
 		return s.record(tx, "incident.policy_deleted", *in.ResourceArn, map[string]any{"policy": *in.PolicyId})
 	})
-	return &incidents.DeleteResourcePolicyOutput{}, err
+	return out, err
 }
