@@ -35,15 +35,15 @@ func (s *Service) AssumeRole(ctx context.Context, in *sts.AssumeRoleInput) (*sts
 	if err != nil {
 		return nil, err
 	}
-	err = s.record(ctx, "role.assumed", role.ARN, map[string]any{"Session": who.ARN, "AccessKeyId": creds.AccessKeyID, "Expiration": creds.Expiration})
-	if err != nil {
-		return nil, err
-	}
 	out := &sts.AssumeRoleOutput{
 		AssumedRoleUser: &sts.AssumedRoleUser{Arn: &who.ARN, AssumedRoleId: &who.UserID}, Credentials: projection(creds),
 	}
 	if size > 0 {
 		out.PackedPolicySize = new(int32(max(1, size*100/maxPolicies)))
+	}
+	err = s.record(ctx, "role.assumed", role.ARN, map[string]any{"Session": who.ARN, "AccessKeyId": creds.AccessKeyID, "Expiration": creds.Expiration}, out)
+	if err != nil {
+		return nil, err
 	}
 	return out, nil
 }

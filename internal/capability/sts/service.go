@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/sts"
+	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/identity"
 	"github.com/watchbill/watchbill/internal/platform/journal"
@@ -58,15 +59,18 @@ func (s *Service) GetSessionToken(ctx context.Context, in *sts.GetSessionTokenIn
 	if err != nil {
 		return nil, err
 	}
-	err = s.record(ctx, "session.created", c.ARN, map[string]any{"AccessKeyId": creds.AccessKeyID, "Expiration": creds.Expiration})
+	out := &sts.GetSessionTokenOutput{Credentials: projection(creds)}
+	err = s.record(ctx, "session.created", c.ARN, map[string]any{"AccessKeyId": creds.AccessKeyID, "Expiration": creds.Expiration}, out)
 	if err != nil {
 		return nil, err
 	}
-	return &sts.GetSessionTokenOutput{Credentials: projection(creds)}, nil
+	return out, nil
 }
 
-func (s *Service) record(ctx context.Context, kind, subject string, body any) error {
+// record writes the fact of an answer, out.
+func (s *Service) record(ctx context.Context, kind, subject string, body, out any) error {
 	return s.DB.Update(ctx, func(tx *db.Tx) error {
+		audit.Answer(tx, out)
 		return s.Journal.Record(tx, journal.Fact{Kind: kind, Subject: subject, Body: body})
 	})
 }
