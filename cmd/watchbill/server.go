@@ -30,8 +30,6 @@ func serverCommand() *cobra.Command {
 	f.StringSliceVar(&cfg.Names, "name", nil, "further names or addresses in the certificate")
 	f.DurationVar(&cfg.StageUnit, "stage-minute", time.Minute, "what one minute of an escalation plan lasts, for drills")
 	f.StringSliceVar(&cfg.AllowPrivate, "allow-private", nil, "private networks that outbound connections may reach, as 10.0.0.0/8 or loopback")
-	f.StringVar(&cfg.SMTP, "smtp", "", "host:port of the mail relay")
-	f.StringVar(&cfg.MailFrom, "mail-from", "watchbill@localhost", "sender of e-mail pages")
 	f.TextVar(&level, "log-level", level, "debug, info, warn or error")
 	return c
 }

@@ -19,6 +19,7 @@ import (
 	hubcommand "github.com/watchbill/watchbill/internal/capability/command"
 	hubnode "github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/gateway"
+	"github.com/watchbill/watchbill/internal/platform/authz"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/db/dbtest"
 	"github.com/watchbill/watchbill/internal/platform/identity"
@@ -60,7 +61,7 @@ func newRealHub(t *testing.T) *realHub {
 		c, err := ids.MintNode(ctx, n, d)
 		return hubnode.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.Secret.Reveal(), SessionToken: c.SessionToken.Reveal(), Expires: c.Expiration}, err
 	}})
-	h.commands = hubcommand.New(hubcommand.Service{DB: d, Tasks: e, Journal: j, Mailbox: m, Nodes: h.nodes, Documents: shellDocument})
+	h.commands = hubcommand.New(hubcommand.Service{DB: d, Tasks: e, Journal: j, Mailbox: m, Nodes: h.nodes, Documents: shellDocument, Sealer: sealer})
 	g := gateway.New(gateway.Config{Nodes: h.nodes, Commands: h.commands, Mailbox: m, Authenticate: ids.Authenticate, Logger: log})
 	router := wire.NewRouter(wire.Config{Raw: g.Raw(), Authenticate: ids.Authenticate, Logger: log})
 	mux := http.NewServeMux()

@@ -41,6 +41,8 @@ type Gateway struct {
 	channels map[string]*channel // by node id; the live ones
 	closing  bool
 	open     sync.WaitGroup
+	draining chan struct{}
+	drain    sync.Once
 }
 
 // New makes a gateway.
@@ -48,7 +50,7 @@ func New(c Config) *Gateway {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	return &Gateway{Config: c, channels: map[string]*channel{}}
+	return &Gateway{Config: c, channels: map[string]*channel{}, draining: make(chan struct{})}
 }
 
 // Handler serves the paths of ssmmessages: /v1/control-channel/ and
@@ -81,6 +83,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 		}
 	}
 }
+
+// Drain answers the polls that are held: the hub stops.
+func (g *Gateway) Drain() { g.drain.Do(func() { close(g.draining) }) }
 
 // Channels is how many control channels are open.
 func (g *Gateway) Channels() int {

@@ -46,6 +46,7 @@ func (g *Gateway) getMessages(ctx context.Context, r *http.Request, body []byte)
 	defer t.Stop()
 	select {
 	case <-t.C:
+	case <-g.draining:
 	case <-r.Context().Done():
 	}
 	return map[string]any{"Destination": id, "MessagesRequestId": in.MessagesRequestID, "Messages": []any{}}, nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/capability/alarm"
 	"github.com/watchbill/watchbill/internal/intake/cloudwatch"
+	"github.com/watchbill/watchbill/internal/lang/text"
 	"github.com/watchbill/watchbill/internal/platform/arn"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/wire/fault"
@@ -44,7 +45,7 @@ func (s *Service) note(tx *db.Tx, sig alarm.Signal, e *alarm.Entry) (open bool, 
 	if !arn.Is(e.Reference) || s.Incidents == nil {
 		return false, nil
 	}
-	n := Note{Alarm: e.ID(), Source: sig.Source, Summary: clip(sig.Summary, maxIncidentTitle), State: e.State, Since: e.Since, Repeats: e.Repeats}
+	n := Note{Alarm: e.ID(), Source: sig.Source, Summary: text.Clip(sig.Summary, maxIncidentTitle), State: e.State, Since: e.Since, Repeats: e.Repeats}
 	err = s.attempt(tx, func() (err error) {
 		open, err = s.Incidents.NoteAlarm(tx.Context(), tx, e.Reference, n)
 		return err
@@ -109,7 +110,7 @@ func (s *Service) attempt(tx *db.Tx, f func() error) error {
 
 func (s *Service) incident(tx *db.Tx, i *integration, a action, sig alarm.Signal) IncidentSignal {
 	in := IncidentSignal{
-		ResponsePlanARN: a.plan, DedupeKey: i.dedupe(a, sig.Key, sig.Labels), Title: clip(sig.Summary, maxIncidentTitle), Impact: a.impact,
+		ResponsePlanARN: a.plan, DedupeKey: i.dedupe(a, sig.Key, sig.Labels), Title: text.Clip(sig.Summary, maxIncidentTitle), Impact: a.impact,
 		TriggerSource: sig.Source, TriggerARN: sig.ARN, TriggerAt: sig.StartsAt, RawData: rawData(i.name, sig),
 		Involved: involved(tx.Scope, sig.Labels),
 	}
@@ -151,7 +152,7 @@ func (s *Service) open(tx *db.Tx, i *integration, a action, sig alarm.Signal, wh
 		return "", nil
 	}
 	return s.OpsItems.OpenUnowned(tx.Context(), tx, OpsItemSignal{
-		DedupeKey: i.dedupe(a, sig.Key, sig.Labels), Title: clip(sig.Summary, maxItemTitle), Description: describe(sig, why),
+		DedupeKey: i.dedupe(a, sig.Key, sig.Labels), Title: text.Clip(sig.Summary, maxItemTitle), Description: describe(sig, why),
 		Source: sig.Source, Severity: a.severity, Category: a.category, Data: data(i.name, sig),
 	})
 }
@@ -166,7 +167,7 @@ func describe(sig alarm.Signal, why string) string {
 	if len(parts) == 0 {
 		parts = []string{sig.Summary}
 	}
-	return clip(strings.Join(parts, "\n\n"), maxDescription)
+	return text.Clip(strings.Join(parts, "\n\n"), maxDescription)
 }
 
 // data is the labels and where to look, bounded.
@@ -174,13 +175,13 @@ func data(integration string, sig alarm.Signal) map[string]string {
 	const most, longest = 40, 512
 	out := map[string]string{"integration": integration}
 	if sig.URL != "" {
-		out["url"] = clip(sig.URL, longest)
+		out["url"] = text.Clip(sig.URL, longest)
 	}
 	for _, k := range slices.Sorted(maps.Keys(sig.Labels)) {
 		if len(out) == most {
 			break
 		}
-		out["label."+clip(k, 100)] = clip(sig.Labels[k], longest)
+		out["label."+text.Clip(k, 100)] = text.Clip(sig.Labels[k], longest)
 	}
 	return out
 }

@@ -51,7 +51,7 @@ func (r *reader) integration(n *yaml.Node) error {
 	i := &integration{region: r.scopes.Regions[0]}
 	keys := 0
 	err := mapping(n, "an integration", fields{
-		"name": text("name", &i.name), "kind": text("kind", &i.kind), "region": r.region(&i.region),
+		"name": scalar("name", &i.name), "kind": scalar("kind", &i.kind), "region": r.region(&i.region),
 		"key":      func(n *yaml.Node) error { keys++; return r.key(n, i) },
 		"key_hash": func(n *yaml.Node) error { keys++; return keyHash(n, i) },
 		"rules": list("rules", func(n *yaml.Node) error {
@@ -91,7 +91,7 @@ func (r *reader) check(n *yaml.Node, i *integration, keys int) error {
 
 func (r *reader) region(to *string) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
-		if err := text("region", to)(n); err != nil {
+		if err := scalar("region", to)(n); err != nil {
 			return err
 		}
 		if !slices.Contains(r.scopes.Regions, *to) {
@@ -144,7 +144,7 @@ func matchers(n *yaml.Node) (out []matcher, err error) {
 		label := n.Content[i].Value
 		known[label] = func(n *yaml.Node) error {
 			m := matcher{label: label}
-			if err := text("the value of "+label, &m.value)(n); err != nil {
+			if err := scalar("the value of "+label, &m.value)(n); err != nil {
 				return err
 			}
 			if p, ok := strings.CutPrefix(m.value, "~"); ok {
@@ -172,7 +172,7 @@ func (r *reader) action(n *yaml.Node, what string, match func(*yaml.Node) error)
 		"impact":        impact(&a.impact),
 		"group_by": list("group_by", func(n *yaml.Node) error {
 			a.groupBy = append(a.groupBy, "")
-			return text("a label", &a.groupBy[len(a.groupBy)-1])(n)
+			return scalar("a label", &a.groupBy[len(a.groupBy)-1])(n)
 		}),
 	}
 	if match != nil {
@@ -192,7 +192,7 @@ func (r *reader) action(n *yaml.Node, what string, match func(*yaml.Node) error)
 
 func (r *reader) plan(to *string) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
-		if err := text("response_plan", to)(n); err != nil {
+		if err := scalar("response_plan", to)(n); err != nil {
 			return err
 		}
 		a, err := arn.Parse(*to)
@@ -223,7 +223,7 @@ func impact(to *int32) func(*yaml.Node) error {
 
 func opsItem(a *action) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
-		err := mapping(n, "opsitem", fields{"severity": text("severity", &a.severity), "category": text("category", &a.category)})
+		err := mapping(n, "opsitem", fields{"severity": scalar("severity", &a.severity), "category": scalar("category", &a.category)})
 		if err == nil && a.severity != "" && !slices.Contains(severity, a.severity) {
 			err = at(n, "the severity of an OpsItem is from 1 to 4")
 		}

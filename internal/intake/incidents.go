@@ -6,6 +6,7 @@ import (
 	"github.com/watchbill/watchbill/internal/api/incidents"
 	"github.com/watchbill/watchbill/internal/capability/alarm"
 	"github.com/watchbill/watchbill/internal/capability/incident"
+	"github.com/watchbill/watchbill/internal/lang/text"
 	"github.com/watchbill/watchbill/internal/platform/arn"
 	"github.com/watchbill/watchbill/internal/platform/db"
 )
@@ -28,7 +29,7 @@ func (m IncidentManager) StartFromAlarm(ctx context.Context, tx *db.Tx, in Incid
 func related(in IncidentSignal) []incidents.RelatedItem {
 	var out []incidents.RelatedItem
 	add := func(kind incidents.ItemType, title string, v *incidents.ItemValue) {
-		out = append(out, incidents.RelatedItem{Title: new(clip(title, 200)), Identifier: &incidents.ItemIdentifier{Type: kind, Value: v}})
+		out = append(out, incidents.RelatedItem{Title: new(text.Clip(title, 200)), Identifier: &incidents.ItemIdentifier{Type: kind, Value: v}})
 	}
 	for _, a := range in.Involved {
 		add(incidents.ItemTypeInvolvedResource, a, &incidents.ItemValue{Arn: new(a)})

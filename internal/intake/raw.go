@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/watchbill/watchbill/internal/capability/alarm"
+	"github.com/watchbill/watchbill/internal/lang/text"
 )
 
 // maxRaw is how many characters TriggerDetails.rawData has at most.
@@ -47,8 +48,8 @@ func rawData(integration string, sig alarm.Signal) string {
 func (r raw) cut(n int) string {
 	if n < maxRaw {
 		r.Cut = true
-		r.Key, r.Summary, r.URL = clip(r.Key, 200), clip(r.Summary, 200), clip(r.URL, 500)
-		r.Description, r.Labels, r.Annotations = clip(r.Description, n), cutAll(r.Labels, n), cutAll(r.Annotations, n)
+		r.Key, r.Summary, r.URL = text.Clip(r.Key, 200), text.Clip(r.Summary, 200), text.Clip(r.URL, 500)
+		r.Description, r.Labels, r.Annotations = text.Clip(r.Description, n), cutAll(r.Labels, n), cutAll(r.Annotations, n)
 	}
 	text, err := json.Marshal(r)
 	if err != nil { // it holds texts and times only
@@ -63,18 +64,7 @@ func cutAll(m map[string]string, n int) map[string]string {
 		if len(out) == n {
 			break
 		}
-		out[clip(k, n)] = clip(m[k], n)
+		out[text.Clip(k, n)] = text.Clip(m[k], n)
 	}
 	return out
-}
-
-// clip cuts s to n characters.
-func clip(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	if r := []rune(s); len(r) > n {
-		return string(r[:n])
-	}
-	return s
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/watchbill/watchbill/internal/intake/cloudwatch"
+	"github.com/watchbill/watchbill/internal/lang/text"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/wire/fault"
@@ -29,7 +30,7 @@ func (s *Service) subscription(ctx context.Context, i *integration, sub *cloudwa
 		state = subscriptionEnded
 	case !cloudwatch.Confirmable(sub.ConfirmURL):
 		state = subscriptionRefused
-		s.Log.WarnContext(ctx, "a subscription is not confirmed: its SubscribeURL is not https://sns.REGION.amazonaws.com", "integration", i.name, "topic", clip(sub.Topic, 300))
+		s.Log.WarnContext(ctx, "a subscription is not confirmed: its SubscribeURL is not https://sns.REGION.amazonaws.com", "integration", i.name, "topic", text.Clip(sub.Topic, 300))
 	}
 	if err := s.recordSubscription(ctx, i, sub, state); err != nil {
 		return nil, err
@@ -50,7 +51,7 @@ func (s *Service) recordSubscription(ctx context.Context, i *integration, sub *c
 	return s.DB.Update(s.scoped(ctx, i), func(tx *db.Tx) error {
 		return s.Journal.Record(tx, journal.Fact{
 			Kind: "intake.subscription", Subject: "intake/" + i.name,
-			Body: map[string]string{"topic": clip(sub.Topic, 300), "state": state},
+			Body: map[string]string{"topic": text.Clip(sub.Topic, 300), "state": state},
 		})
 	})
 }

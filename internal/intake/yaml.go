@@ -53,7 +53,7 @@ func list(what string, read func(*yaml.Node) error) func(*yaml.Node) error {
 	}
 }
 
-func text(what string, to *string) func(*yaml.Node) error {
+func scalar(what string, to *string) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
 		if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
 			return at(n, "%s must be a text", what)

@@ -2,10 +2,8 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
+	"encoding/hex"
 	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -16,6 +14,7 @@ import (
 	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/authz"
 	"github.com/watchbill/watchbill/internal/platform/db"
+	"github.com/watchbill/watchbill/internal/platform/file"
 	"github.com/watchbill/watchbill/internal/platform/identity"
 	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/platform/mailbox"
@@ -30,6 +29,7 @@ import (
 const (
 	sealFile     = "seal.key"
 	linkFile     = "link.key"
+	placeFile    = "place.id"
 	regionFile   = "region"
 	identityFile = "identity.yaml"
 	intakeFile   = "intake.yaml"
@@ -98,7 +98,7 @@ func (h *hub) openPlatform(ctx context.Context) (err error) {
 	if p.sealer, err = seal.OpenFile(filepath.Join(dir, sealFile)); err != nil {
 		return err
 	}
-	if p.linkKey, err = keyFile(filepath.Join(dir, linkFile)); err != nil {
+	if p.linkKey, err = file.Key(filepath.Join(dir, linkFile)); err != nil {
 		return err
 	}
 	signer, err := journal.OpenSigner(dir)
@@ -109,7 +109,9 @@ func (h *hub) openPlatform(ctx context.Context) (err error) {
 	if err := h.checkHead(ctx); err != nil {
 		return err
 	}
-	p.tasks = task.New(h.db, h.log)
+	if p.tasks, err = h.openTasks(); err != nil {
+		return err
+	}
 	p.mailbox = mailbox.New(h.db)
 	p.authz = authz.New(h.tagsOf)
 	p.identity, err = identity.Open(ctx, identity.Config{
@@ -119,7 +121,7 @@ func (h *hub) openPlatform(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	p.audit = audit.New(audit.Service{DB: h.db, Journal: p.journal, Tasks: p.tasks, Sealer: p.sealer, Log: h.log, Classify: classify})
+	p.audit = audit.New(audit.Service{DB: h.db, Journal: p.journal, Tasks: p.tasks, Sealer: p.sealer, Log: h.log, Classify: classify, Repeatable: repeatable})
 	return nil
 }
 
@@ -135,18 +137,22 @@ func (h *hub) checkHead(ctx context.Context) error {
 	return nil
 }
 
-// keyFile reads a key of 32 bytes, and makes it at the first start.
-func keyFile(path string) ([]byte, error) {
-	key, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		key = make([]byte, 32)
-		_, _ = rand.Read(key) // never fails
-		err = writeFile(path, key, 0o600)
+// openTasks makes the engine. The lock on the data directory keeps it the only one of
+// its place; a copy of the directory on another machine is another place.
+func (h *hub) openTasks() (*task.Engine, error) {
+	e := task.New(h.db, h.log)
+	if !dataLocked {
+		return e, nil
 	}
-	if err == nil && len(key) != 32 {
-		err = fmt.Errorf("%s holds %d bytes, a key has 32", path, len(key))
+	id, err := file.Key(h.path(placeFile))
+	if err != nil {
+		return nil, err
 	}
-	return key, err
+	host, err := os.Hostname()
+	if err == nil {
+		e.Place(hex.EncodeToString(id[:16]) + "@" + host + ":" + h.cfg.Data)
+	}
+	return e, err
 }
 
 // openRouter makes the front door.
@@ -187,7 +193,7 @@ func (l *lateCaller) Call(ctx context.Context, service, operation string, input 
 
 // bootstrap makes the first administrator's key and keeps what clients need.
 func (h *hub) bootstrap(ctx context.Context) error {
-	if err := writeFile(filepath.Join(h.cfg.Data, regionFile), []byte(h.cfg.HomeRegion()+"\n"), 0o644); err != nil {
+	if err := file.Write(filepath.Join(h.cfg.Data, regionFile), []byte(h.cfg.HomeRegion()+"\n"), 0o644); err != nil {
 		return err
 	}
 	if h.frozen != nil {
@@ -217,4 +223,14 @@ func classify(service, operation string, input any) audit.Class {
 		return audit.SecretRead
 	}
 	return audit.Read
+}
+
+// repeatable are the operations that recognize their own repetition: the id of what
+// they make follows from the invocation id, or they keep the client token with it.
+func repeatable(service, operation string) bool {
+	switch service + ":" + operation {
+	case "ssm:SendCommand", "ssm:StartAutomationExecution", "ssm-contacts:StartEngagement", "ssm-contacts:CreateContact", "ssm-contacts:CreateContactChannel":
+		return true
+	}
+	return false
 }

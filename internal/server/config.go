@@ -26,8 +26,6 @@ type Config struct {
 	StageUnit time.Duration
 	// AllowPrivate lets outbound connections reach this machine and private networks.
 	AllowPrivate []string
-	SMTP         string // host:port of the mail relay; "" for none
-	MailFrom     string
 	Version      string
 
 	networks []netip.Prefix // AllowPrivate, read

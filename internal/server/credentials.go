@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+
+	"github.com/watchbill/watchbill/internal/platform/file"
 )
 
 const (
@@ -14,7 +16,7 @@ const (
 // writeCredentials keeps a key in the form that AWS clients read.
 func writeCredentials(dir, id, secret string) error {
 	text := fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", id, secret)
-	return writeFile(filepath.Join(dir, credentialsFile), []byte(text), 0o600)
+	return file.Write(filepath.Join(dir, credentialsFile), []byte(text), 0o600)
 }
 
 // reachable is the address that clients on this machine use.

@@ -10,6 +10,9 @@ import (
 	"syscall"
 )
 
+// dataLocked says that lockData keeps a second hub out.
+const dataLocked = true
+
 // lockData keeps a second hub out of the same data directory. The lock ends with
 // the process.
 func lockData(dir string) (*os.File, error) {

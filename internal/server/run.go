@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/platform/db"
+	"github.com/watchbill/watchbill/internal/platform/file"
 	"github.com/watchbill/watchbill/internal/platform/journal"
 )
 
@@ -89,7 +90,7 @@ func (h *hub) serve(ctx context.Context, ready func(url string)) error {
 		return err
 	}
 	url := "https://" + reachable(l.tls.Addr())
-	if err := writeFile(filepath.Join(h.cfg.Data, endpointFile), []byte(url+"\n"), 0o644); err != nil {
+	if err := file.Write(filepath.Join(h.cfg.Data, endpointFile), []byte(url+"\n"), 0o644); err != nil {
 		return err
 	}
 	h.setURL(url)
@@ -97,6 +98,7 @@ func (h *hub) serve(ctx context.Context, ready func(url string)) error {
 		Handler: h.handler(), ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelDebug), // clients that break off handshakes
 	}
+	srv.RegisterOnShutdown(h.all.gateway.Drain)
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBackground()
 	var work sync.WaitGroup

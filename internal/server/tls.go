@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -18,6 +17,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/platform/file"
 )
 
 const (
@@ -82,10 +83,10 @@ func makeAuthority(dir string) (*authority, error) {
 		return nil, err
 	}
 	a := &authority{cert: cert, key: key, pem: encodePEM("CERTIFICATE", der)}
-	if err := writeFile(filepath.Join(dir, caFile), a.pem, 0o644); err != nil {
+	if err := file.Write(filepath.Join(dir, caFile), a.pem, 0o644); err != nil {
 		return nil, err
 	}
-	return a, writeFile(filepath.Join(dir, caKeyFile), encodePEM("EC PRIVATE KEY", keyDER), 0o600)
+	return a, file.Write(filepath.Join(dir, caKeyFile), encodePEM("EC PRIVATE KEY", keyDER), 0o600)
 }
 
 func template(name string, life time.Duration) *x509.Certificate {
@@ -167,18 +168,4 @@ func serverNames(listen string, more []string) []string {
 	names = append(names, more...)
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// writeFile writes a file as a whole or not at all, and syncs it.
-func writeFile(path string, data []byte, mode fs.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(f.Name()) }()
-	_, err = bytes.NewReader(data).WriteTo(f)
-	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }

@@ -52,6 +52,12 @@ func startHub(ctx context.Context, dir string) (*hubProcess, error) {
 	return h, nil
 }
 
+// kill ends the hub as a power failure would.
+func (h *hubProcess) kill() {
+	_ = h.cmd.Process.Kill()
+	_ = h.cmd.Wait()
+}
+
 func (h *hubProcess) stop() {
 	_ = h.cmd.Process.Signal(syscall.SIGTERM)
 	_ = h.cmd.Wait()

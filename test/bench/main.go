@@ -27,7 +27,10 @@ type bench struct {
 var benches = []bench{
 	{"start", benchStart},
 	{"get-parameter", benchGetParameter},
+	{"page", benchPage},
+	{"alarms", benchAlarms},
 	{"timers", benchTimers},
+	{"restart", benchRestart},
 	{"workers", benchWorkers},
 }
 
@@ -37,9 +40,10 @@ func main() {
 	only := flag.String("only", "", "comma-separated names of benches")
 	out := flag.String("out", "", "file for the results (default: stdout only)")
 	worker := flag.String("worker", "", "internal: run as a worker on this store")
+	hold := flag.Bool("hold", false, "internal: never end a task")
 	flag.Parse()
 	if *worker != "" {
-		work(*worker)
+		work(*worker, *hold)
 		return
 	}
 	if err := run(*only, *out); err != nil {

@@ -12,14 +12,17 @@ import (
 	"github.com/watchbill/watchbill/internal/platform/task"
 )
 
-const workKind = "bench.work"
+const (
+	workKind = "bench.work"
+	heldKind = "bench.held"
+)
 
 var workSchema = db.Migrations{Name: "bench", FS: fstest.MapFS{"migrate/0001_bench.sql": {Data: []byte(
-	"create table bench_work(\n\tkey {text} not null,\n\tpid bigint not null);\n")}}}
+	"create table bench_work(\n\tkey {text} not null,\n\tpid bigint not null,\n\tat bigint not null);\n")}}}
 
 // work is one of the processes: it runs tasks, leaving a row for each, until none is
-// left.
-func work(url string) {
+// left; with hold it leaves a row when a task begins and never ends it.
+func work(url string, hold bool) {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	d, e, err := openStore(ctx, url)
@@ -27,27 +30,27 @@ func work(url string) {
 		fmt.Fprintln(os.Stderr, "worker:", err)
 		os.Exit(1)
 	}
+	if hold {
+		e.Place("bench")
+	}
+	e.Handle(heldKind, func(ctx context.Context, r *task.Run) error {
+		err := d.Update(ctx, func(tx *db.Tx) error { return leave(tx, r) })
+		if err == nil {
+			select {}
+		}
+		return err
+	})
 	e.Handle(workKind, func(ctx context.Context, r *task.Run) error {
 		return d.Update(ctx, func(tx *db.Tx) error {
-			if _, err := tx.Exec("insert into bench_work(key, pid) values($1, $2)", r.Key, os.Getpid()); err != nil {
+			if err := leave(tx, r); err != nil {
 				return err
 			}
 			return r.Done(tx)
 		})
 	})
-	go func() {
-		for {
-			<-time.After(20 * time.Millisecond)
-			var left int
-			err := d.View(ctx, func(tx *db.Tx) error {
-				return tx.QueryRow("select count(*) from task_task where kind = $1", workKind).Scan(&left)
-			})
-			if err == nil && left == 0 {
-				stop()
-				return
-			}
-		}
-	}()
+	if !hold {
+		go stopWhenDone(ctx, d, stop)
+	}
 	if err := e.Start(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "worker:", err)
 		os.Exit(1)
@@ -55,12 +58,33 @@ func work(url string) {
 	_ = d.Close()
 }
 
+// leave keeps that a run began.
+func leave(tx *db.Tx, r *task.Run) error {
+	_, err := tx.Exec("insert into bench_work(key, pid, at) values($1, $2, $3)", r.Key, os.Getpid(), db.Micros(tx.Now))
+	return err
+}
+
+// stopWhenDone looks until no task is left.
+func stopWhenDone(ctx context.Context, d *db.DB, stop func()) {
+	for {
+		<-time.After(20 * time.Millisecond)
+		var left int
+		err := d.View(ctx, func(tx *db.Tx) error {
+			return tx.QueryRow("select count(*) from task_task where kind = $1", workKind).Scan(&left)
+		})
+		if err == nil && left == 0 {
+			stop()
+			return
+		}
+	}
+}
+
 func clearWork(ctx context.Context, d *db.DB) error {
 	return d.Update(ctx, func(tx *db.Tx) error {
 		if _, err := tx.Exec("delete from bench_work"); err != nil {
 			return err
 		}
-		_, err := tx.Exec("delete from task_task where kind = $1", workKind)
+		_, err := tx.Exec("delete from task_task where kind in ($1, $2, 'due', 'pending')", workKind, heldKind)
 		return err
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	_ "github.com/watchbill/watchbill/internal/platform/db" // the drivers come with it
 )
@@ -137,4 +138,19 @@ func (s *Store) Everything() (out []string) {
 		out = append(out, s.Rows("select * from "+table)...)
 	}
 	return out
+}
+
+// Settle waits until no task is due or under way, so that what follows is compared
+// with a store at rest.
+func (s *Store) Settle() {
+	s.t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for time.Now().Before(deadline) {
+		busy := s.Rows(fmt.Sprintf("select kind, key from task_task where dead = 0 and (owner <> '' or wake <= %d)", time.Now().UnixMicro()))
+		if len(busy) == 0 {
+			return
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+	s.t.Fatal("the hub's tasks do not come to rest")
 }

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/watchbill/watchbill/internal/api/contacts"
 	"github.com/watchbill/watchbill/internal/api/ssm"
@@ -44,6 +45,7 @@ func newWorld(t *testing.T, h *hubtest.Hub) *world {
 	h.Must(t, "ssm", "SendCommand", &ssm.SendCommandInput{DocumentName: new("Printing"), InstanceIds: []string{w.node.ID}}, &command)
 	var run ssm.StartAutomationExecutionOutput
 	h.Must(t, "ssm", "StartAutomationExecution", &ssm.StartAutomationExecutionInput{DocumentName: new("Pausing")}, &run)
+	w.settles(t, *run.AutomationExecutionId)
 	activation, _ := h.Activate(t, 1)
 	var contact contacts.CreateContactOutput
 	h.Must(t, "ssm-contacts", "CreateContact", &contacts.CreateContactInput{
@@ -81,4 +83,18 @@ func (w *world) input(t *testing.T, m *shape.Model, op *shape.Operation) any {
 		}
 	}
 	return in
+}
+
+// settles waits until the run is at its pause and nothing goes on behind it.
+func (w *world) settles(t *testing.T, run string) {
+	t.Helper()
+	err := hubtest.Await(20*time.Second, "the pause of the run", func() (bool, error) {
+		var out ssm.GetAutomationExecutionOutput
+		w.Must(t, "ssm", "GetAutomationExecution", &ssm.GetAutomationExecutionInput{AutomationExecutionId: &run}, &out)
+		waits := out.AutomationExecution.AutomationExecutionStatus == ssm.AutomationExecutionStatusWaiting
+		return waits && len(w.store.Rows("select id from task_task where owner <> '' or kind = 'automation.begin'")) == 0, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

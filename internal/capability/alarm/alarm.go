@@ -1,6 +1,7 @@
 package alarm
 
 import (
+	"cmp"
 	"embed"
 	"fmt"
 	"time"
@@ -126,7 +127,7 @@ func micro(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 func (e *Entry) describe(sig Signal) {
 	e.Source, e.Summary, e.Labels = sig.Source, clip(sig.Summary, maxText), clipAll(sig.Labels)
 	e.Severity = clip(sig.Labels["severity"], maxName)
-	e.Owner = clip(first(sig.Labels["owner"], sig.Labels["team"]), maxName)
+	e.Owner = clip(cmp.Or(sig.Labels["owner"], sig.Labels["team"]), maxName)
 	e.Detail = Detail{
 		Description: clip(sig.Description, maxText), Annotations: clipAll(sig.Annotations),
 		URL: clip(sig.URL, maxText), ARN: clip(sig.ARN, maxText),
@@ -177,13 +178,4 @@ func (s *Service) Refer(tx *db.Tx, integration, key, reference string) error {
 		return fmt.Errorf("alarm %s of %s: %w", key, integration, err)
 	}
 	return nil
-}
-
-func first(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/identity"
 	"github.com/watchbill/watchbill/internal/platform/page"
@@ -45,7 +46,7 @@ func (s *Service) StartAutomationExecution(ctx context.Context, in *ssm.StartAut
 	}
 	c := identity.From(ctx)
 	r := Start{
-		DocumentName: *in.DocumentName, Version: value(in.DocumentVersion), Parameters: in.Parameters, ClientToken: value(in.ClientToken),
+		DocumentName: *in.DocumentName, Version: ptr.Value(in.DocumentVersion), Parameters: in.Parameters, ClientToken: ptr.Value(in.ClientToken),
 		StartedBy: c.ARN, Session: c.Session(), Human: c.Human, Interactive: in.Mode == ssm.ExecutionModeInteractive, Tags: tags,
 	}
 	if r.passRole, err = s.mayPass(ctx, r); err != nil {
@@ -101,13 +102,6 @@ func unsupported(in *ssm.StartAutomationExecutionInput) error {
 		return fault.Validation("AlarmConfiguration is not available for automation executions.")
 	}
 	return nil
-}
-
-func value(p *string) string {
-	if p == nil {
-		return ""
-	}
-	return *p
 }
 
 // GetAutomationExecution describes an execution with its first 100 steps.
@@ -200,7 +194,7 @@ type place struct {
 // DescribeAutomationExecutions lists executions, newest first.
 func (s *Service) DescribeAutomationExecutions(ctx context.Context, in *ssm.DescribeAutomationExecutionsInput) (*ssm.DescribeAutomationExecutionsOutput, error) {
 	var from place
-	if err := page.Parse(value(in.NextToken), &from); err != nil {
+	if err := page.Parse(ptr.Value(in.NextToken), &from); err != nil {
 		return nil, &ssm.InvalidNextToken{Message: "The token is not valid."}
 	}
 	limit := pageSize

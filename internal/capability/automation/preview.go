@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/lang/ssmdoc"
 	"github.com/watchbill/watchbill/internal/platform/db"
 )
@@ -21,7 +22,7 @@ const previewLife = 24 * time.Hour
 func (s *Service) StartExecutionPreview(ctx context.Context, in *ssm.StartExecutionPreviewInput) (*ssm.StartExecutionPreviewOutput, error) {
 	id := uuid.NewString()
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
-		book, err := s.runbook(tx, *in.DocumentName, value(in.DocumentVersion))
+		book, err := s.runbook(tx, *in.DocumentName, ptr.Value(in.DocumentVersion))
 		if err != nil {
 			return err
 		}

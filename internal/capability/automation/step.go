@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/page"
 )
 
@@ -67,7 +68,7 @@ func (w *work) around(p *step) *ssm.ParentStepDetails {
 // in which they were made.
 func (s *Service) DescribeAutomationStepExecutions(ctx context.Context, in *ssm.DescribeAutomationStepExecutionsInput) (*ssm.DescribeAutomationStepExecutionsOutput, error) {
 	var skip int
-	if err := page.Parse(value(in.NextToken), &skip); err != nil || skip < 0 {
+	if err := page.Parse(ptr.Value(in.NextToken), &skip); err != nil || skip < 0 {
 		return nil, &ssm.InvalidNextToken{Message: "The token is not valid."}
 	}
 	limit := pageSize

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
 	"github.com/watchbill/watchbill/internal/wire/mgs"
@@ -170,7 +171,7 @@ var (
 // commandFilters adds conditions. A value of Status may also be a detail.
 func commandFilters(f *db.Filter, filters []ssm.CommandFilter, details map[string][]string) error {
 	for _, x := range filters {
-		v := str(x.Value)
+		v := ptr.Value(x.Value)
 		switch x.Key {
 		case ssm.CommandFilterKeyStatus:
 			fine := details[v]
@@ -239,7 +240,7 @@ func (s *Service) GetCommandInvocation(ctx context.Context, in *ssm.GetCommandIn
 
 func answer(c *command, i *invocation, steps []step, name *string) (*ssm.GetCommandInvocationOutput, error) {
 	out := &ssm.GetCommandInvocationOutput{
-		CloudWatchOutputConfig: c.Spec.CloudWatchOutputConfig, CommandId: &i.CommandID, Comment: new(str(c.Spec.Comment)), DocumentName: &i.DocumentName,
+		CloudWatchOutputConfig: c.Spec.CloudWatchOutputConfig, CommandId: &i.CommandID, Comment: new(ptr.Value(c.Spec.Comment)), DocumentName: &i.DocumentName,
 		DocumentVersion: &c.DocumentVersion, InstanceId: &i.NodeID, Status: i.Status.invocationStatus(), StatusDetails: new(string(i.Status)),
 		ResponseCode: new(int32(-1)), StandardOutputContent: new(""), StandardErrorContent: new(""), StandardOutputUrl: new(""), StandardErrorUrl: new(""),
 		ExecutionStartDateTime: new(""), ExecutionElapsedTime: new(""), ExecutionEndDateTime: new(""),
@@ -259,7 +260,7 @@ func answer(c *command, i *invocation, steps []step, name *string) (*ssm.GetComm
 		}
 		return out, nil
 	}
-	return nil, &ssm.InvalidPluginName{Message: "The document has no step " + str(name) + "."}
+	return nil, &ssm.InvalidPluginName{Message: "The document has no step " + ptr.Value(name) + "."}
 }
 
 // addTimes tells the time from the first step's start to the last one's end.
@@ -326,17 +327,17 @@ func (c *command) project() *ssm.Command {
 
 func (i *invocation) project(c *command) ssm.CommandInvocation {
 	return ssm.CommandInvocation{
-		CloudWatchOutputConfig: c.Spec.CloudWatchOutputConfig, CommandId: &i.CommandID, CommandPlugins: []ssm.CommandPlugin{}, Comment: new(str(c.Spec.Comment)),
+		CloudWatchOutputConfig: c.Spec.CloudWatchOutputConfig, CommandId: &i.CommandID, CommandPlugins: []ssm.CommandPlugin{}, Comment: new(ptr.Value(c.Spec.Comment)),
 		DocumentName: &i.DocumentName, DocumentVersion: &c.DocumentVersion, InstanceId: &i.NodeID, InstanceName: new(i.NodeName),
-		NotificationConfig: c.Spec.NotificationConfig, RequestedDateTime: &i.Requested, ServiceRole: new(str(c.Spec.ServiceRole)),
-		Status: i.Status.invocationStatus(), StatusDetails: new(string(i.Status)), TraceOutput: opt(i.Trace), StandardOutputUrl: new(""), StandardErrorUrl: new(""),
+		NotificationConfig: c.Spec.NotificationConfig, RequestedDateTime: &i.Requested, ServiceRole: new(ptr.Value(c.Spec.ServiceRole)),
+		Status: i.Status.invocationStatus(), StatusDetails: new(string(i.Status)), TraceOutput: ptr.OrNil(i.Trace), StandardOutputUrl: new(""), StandardErrorUrl: new(""),
 	}
 }
 
 func (st *step) project(c *command) ssm.CommandPlugin {
 	return ssm.CommandPlugin{
-		Name: &st.Name, Output: new(st.Output), OutputS3BucketName: new(str(c.Spec.OutputS3BucketName)), OutputS3KeyPrefix: new(str(c.Spec.OutputS3KeyPrefix)),
-		OutputS3Region: c.Spec.OutputS3Region, ResponseCode: new(int32(st.Code)), ResponseStartDateTime: when(st.Started), ResponseFinishDateTime: when(st.Finished),
+		Name: &st.Name, Output: new(st.Output), OutputS3BucketName: new(ptr.Value(c.Spec.OutputS3BucketName)), OutputS3KeyPrefix: new(ptr.Value(c.Spec.OutputS3KeyPrefix)),
+		OutputS3Region: c.Spec.OutputS3Region, ResponseCode: new(int32(st.Code)), ResponseStartDateTime: ptr.OrNil(st.Started), ResponseFinishDateTime: ptr.OrNil(st.Finished),
 		StandardErrorUrl: new(""), StandardOutputUrl: new(""), Status: ssm.CommandPluginStatus(st.Status.invocationStatus()), StatusDetails: new(string(st.Status)),
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/capability/node"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/lang/ssmdoc"
 	"github.com/watchbill/watchbill/internal/platform/arn"
 	"github.com/watchbill/watchbill/internal/platform/db"
@@ -105,7 +106,7 @@ func (s *Service) send(tx *db.Tx, id string, in *ssm.SendCommandInput, p *plan, 
 			related = append(related, t.node.ID)
 		}
 	}
-	body := map[string]any{"documentName": c.DocumentName, "documentVersion": c.DocumentVersion, "targets": len(targets), "comment": str(in.Comment)}
+	body := map[string]any{"documentName": c.DocumentName, "documentVersion": c.DocumentVersion, "targets": len(targets), "comment": ptr.Value(in.Comment)}
 	if err := s.Journal.Record(tx, journal.Fact{Kind: "command.sent", Subject: c.ID, Related: related, Body: body}); err != nil {
 		return nil, err
 	}
@@ -157,7 +158,7 @@ func commandID(ctx context.Context, in *ssm.SendCommandInput) (string, error) {
 // document is the document to run. Errors: InvalidDocument,
 // InvalidDocumentVersion.
 func (s *Service) document(tx *db.Tx, in *ssm.SendCommandInput) (*Document, error) {
-	doc, err := s.Documents(tx, *in.DocumentName, str(in.DocumentVersion))
+	doc, err := s.Documents(tx, *in.DocumentName, ptr.Value(in.DocumentVersion))
 	if err != nil {
 		return nil, err
 	}
@@ -249,10 +250,10 @@ func executionTimeout(v any) time.Duration {
 func jobOf(id string, in *ssm.SendCommandInput, doc *Document, content []byte) mgs.SendCommand {
 	job := mgs.SendCommand{
 		CommandID: id, DocumentName: doc.Name, DocumentContent: content,
-		OutputS3BucketName: str(in.OutputS3BucketName), OutputS3KeyPrefix: str(in.OutputS3KeyPrefix), CloudWatchOutputEnabled: "false",
+		OutputS3BucketName: ptr.Value(in.OutputS3BucketName), OutputS3KeyPrefix: ptr.Value(in.OutputS3KeyPrefix), CloudWatchOutputEnabled: "false",
 	}
 	if cw := in.CloudWatchOutputConfig; cw != nil && cw.CloudWatchOutputEnabled != nil && *cw.CloudWatchOutputEnabled {
-		job.CloudWatchOutputEnabled, job.CloudWatchLogGroupName = "true", str(cw.CloudWatchLogGroupName)
+		job.CloudWatchOutputEnabled, job.CloudWatchLogGroupName = "true", ptr.Value(cw.CloudWatchLogGroupName)
 	}
 	return job
 }

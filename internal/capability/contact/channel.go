@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/watchbill/watchbill/internal/api/contacts"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
 )
@@ -27,7 +28,7 @@ func (s *Service) CreateContactChannel(ctx context.Context, in *contacts.CreateC
 		}
 		c := Channel{
 			Scope: owner.Scope, ID: newID(), Alias: owner.Alias, Type: in.Type, Name: *in.Name,
-			Address: text(in.DeliveryAddress.SimpleAddress), Token: text(in.IdempotencyToken), Created: tx.Now,
+			Address: ptr.Value(in.DeliveryAddress.SimpleAddress), Token: ptr.Value(in.IdempotencyToken), Created: tx.Now,
 		}
 		if err := validateAddress(c.Type, c.Address); err != nil {
 			return err
@@ -121,8 +122,8 @@ func (s *Service) UpdateContactChannel(ctx context.Context, in *contacts.UpdateC
 		if in.Name != nil {
 			c.Name = *in.Name
 		}
-		if in.DeliveryAddress != nil && text(in.DeliveryAddress.SimpleAddress) != c.Address {
-			c.Address = text(in.DeliveryAddress.SimpleAddress)
+		if in.DeliveryAddress != nil && ptr.Value(in.DeliveryAddress.SimpleAddress) != c.Address {
+			c.Address = ptr.Value(in.DeliveryAddress.SimpleAddress)
 			if err := validateAddress(c.Type, c.Address); err != nil {
 				return err
 			}

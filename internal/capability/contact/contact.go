@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/watchbill/watchbill/internal/api/contacts"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
 )
@@ -15,7 +16,7 @@ const mostRows = 1024
 func (s *Service) CreateContact(ctx context.Context, in *contacts.CreateContactInput) (*contacts.CreateContactOutput, error) {
 	out := &contacts.CreateContactOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
-		c := Contact{Scope: tx.Scope, Alias: *in.Alias, Type: in.Type, Name: text(in.DisplayName), Plan: *in.Plan, Token: text(in.IdempotencyToken), Created: tx.Now}
+		c := Contact{Scope: tx.Scope, Alias: *in.Alias, Type: in.Type, Name: ptr.Value(in.DisplayName), Plan: *in.Plan, Token: ptr.Value(in.IdempotencyToken), Created: tx.Now}
 		out.ContactArn = new(c.ARN())
 		old, ok, err := loadContact(tx, tx.Scope, c.Alias)
 		if err != nil || ok {
@@ -61,7 +62,7 @@ func (s *Service) GetContact(ctx context.Context, in *contacts.GetContactInput) 
 	if c.Plan.Stages == nil && c.Plan.RotationIds == nil {
 		c.Plan.Stages = []contacts.Stage{}
 	}
-	return &contacts.GetContactOutput{Alias: &c.Alias, ContactArn: new(c.ARN()), DisplayName: optional(c.Name), Plan: &c.Plan, Type: c.Type}, nil
+	return &contacts.GetContactOutput{Alias: &c.Alias, ContactArn: new(c.ARN()), DisplayName: ptr.OrNil(c.Name), Plan: &c.Plan, Type: c.Type}, nil
 }
 
 // UpdateContact changes the display name and the plan; what is absent stays.
@@ -117,7 +118,7 @@ func (s *Service) ListContacts(ctx context.Context, in *contacts.ListContactsInp
 	var rows []Contact
 	err = s.DB.View(ctx, func(tx *db.Tx) (err error) {
 		f := (&db.Filter{}).And("account = ?", tx.Scope.Account).And("region = ?", tx.Scope.Region).And("alias > ?", after)
-		if p := text(in.AliasPrefix); p != "" {
+		if p := ptr.Value(in.AliasPrefix); p != "" {
 			f.And("alias >= ?", p).And("alias < ?", p+"~") // "~" sorts after all that an alias may hold
 		}
 		if in.Type != "" {
@@ -135,26 +136,19 @@ func (s *Service) ListContacts(ctx context.Context, in *contacts.ListContactsInp
 			out.NextToken = new(page.Token(rows[i-1].Alias))
 			break
 		}
-		out.Contacts = append(out.Contacts, contacts.Contact{Alias: &c.Alias, ContactArn: new(c.ARN()), DisplayName: optional(c.Name), Type: c.Type})
+		out.Contacts = append(out.Contacts, contacts.Contact{Alias: &c.Alias, ContactArn: new(c.ARN()), DisplayName: ptr.OrNil(c.Name), Type: c.Type})
 	}
 	return out, nil
 }
 
 func pageStart(token *string) (after string, err error) {
-	if text(token) == "" {
+	if ptr.Value(token) == "" {
 		return "", nil
 	}
 	if err := page.Parse(*token, &after); err != nil {
 		return "", invalid("NextToken", "the pagination token is not valid")
 	}
 	return after, nil
-}
-
-func optional(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }
 
 // validatePlan checks what the model cannot: kinds of targets, that they exist

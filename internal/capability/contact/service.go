@@ -144,13 +144,6 @@ func (s *Service) record(tx *db.Tx, kind, subject string, body any, related ...s
 	return s.Journal.Record(tx, journal.Fact{Kind: kind, Subject: subject, Related: related, Body: body})
 }
 
-func text(p *string) string {
-	if p == nil {
-		return ""
-	}
-	return *p
-}
-
 // limit is how many rows a list answers: what was asked for, at most most.
 func limit(asked *int32, most int) int {
 	if asked == nil || *asked <= 0 || int(*asked) > most {

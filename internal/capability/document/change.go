@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
 )
@@ -56,7 +57,7 @@ func (s *Service) DeleteDocument(ctx context.Context, in *ssm.DeleteDocumentInpu
 			return err
 		}
 		if in.DocumentVersion != nil || in.VersionName != nil {
-			return s.deleteOne(tx, h, text(in.DocumentVersion), text(in.VersionName))
+			return s.deleteOne(tx, h, ptr.Value(in.DocumentVersion), ptr.Value(in.VersionName))
 		}
 		return s.deleteWhole(tx, h)
 	})

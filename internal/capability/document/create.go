@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/lang/ssmdoc"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
@@ -33,8 +34,8 @@ func (s *Service) CreateDocument(ctx context.Context, in *ssm.CreateDocumentInpu
 	}
 	h := &head{Name: name, Type: orElse(in.DocumentType, ssm.DocumentTypeCommand), Default: 1, Latest: 1, Last: 1}
 	v := &version{
-		Number: 1, Name: text(in.VersionName), DisplayName: text(in.DisplayName), Format: orElse(in.DocumentFormat, ssm.DocumentFormatJson),
-		Content: *in.Content, TargetType: text(in.TargetType), Requires: in.Requires, Attachments: in.Attachments,
+		Number: 1, Name: ptr.Value(in.VersionName), DisplayName: ptr.Value(in.DisplayName), Format: orElse(in.DocumentFormat, ssm.DocumentFormatJson),
+		Content: *in.Content, TargetType: ptr.Value(in.TargetType), Requires: in.Requires, Attachments: in.Attachments,
 	}
 	doc, err := check(h.Type, v)
 	if err != nil {
@@ -132,7 +133,7 @@ func (s *Service) changeable(tx *db.Tx, name string) (*head, error) {
 // Assumption: what the update leaves out (format, target type, display name,
 // attachments) is taken from the latest version.
 func nextVersion(tx *db.Tx, h *head, in *ssm.UpdateDocumentInput) (*version, *ssmdoc.Document, error) {
-	if n, err := numberFor(h, orElse(text(in.DocumentVersion), "$LATEST")); err != nil || n != h.Latest {
+	if n, err := numberFor(h, orElse(ptr.Value(in.DocumentVersion), "$LATEST")); err != nil || n != h.Latest {
 		return nil, nil, &ssm.InvalidDocumentVersion{Message: "Only the latest version of a document can be updated."}
 	}
 	latest, err := pick(tx, h, "$LATEST", "")
@@ -142,12 +143,12 @@ func nextVersion(tx *db.Tx, h *head, in *ssm.UpdateDocumentInput) (*version, *ss
 	if latest.Schema == "1.2" {
 		return nil, nil, &ssm.InvalidDocumentSchemaVersion{Message: "A document of schema version 1.2 cannot be updated; create a new one."}
 	}
-	if err := checkRoom(tx, h, text(in.VersionName)); err != nil {
+	if err := checkRoom(tx, h, ptr.Value(in.VersionName)); err != nil {
 		return nil, nil, err
 	}
 	v := &version{
-		Number: h.Last + 1, Name: text(in.VersionName), DisplayName: orElse(text(in.DisplayName), latest.DisplayName),
-		Format: orElse(in.DocumentFormat, latest.Format), Content: *in.Content, TargetType: orElse(text(in.TargetType), latest.TargetType),
+		Number: h.Last + 1, Name: ptr.Value(in.VersionName), DisplayName: orElse(ptr.Value(in.DisplayName), latest.DisplayName),
+		Format: orElse(in.DocumentFormat, latest.Format), Content: *in.Content, TargetType: orElse(ptr.Value(in.TargetType), latest.TargetType),
 		Requires: latest.Requires, Attachments: latest.Attachments,
 	}
 	if in.Attachments != nil {
@@ -235,13 +236,6 @@ func attachmentName(a ssm.AttachmentsSource) string {
 		return ""
 	}
 	return path.Base(a.Values[0])
-}
-
-func text(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }
 
 func orElse[T ~string](v, otherwise T) T {

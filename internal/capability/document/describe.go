@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/lang/ssmdoc"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
@@ -14,7 +15,7 @@ import (
 func (s *Service) DescribeDocument(ctx context.Context, in *ssm.DescribeDocumentInput) (*ssm.DescribeDocumentOutput, error) {
 	var out *ssm.DocumentDescription
 	err := s.DB.View(ctx, func(tx *db.Tx) error {
-		h, v, err := find(tx, *in.Name, text(in.DocumentVersion), text(in.VersionName))
+		h, v, err := find(tx, *in.Name, ptr.Value(in.DocumentVersion), ptr.Value(in.VersionName))
 		if err != nil {
 			return err
 		}
@@ -35,7 +36,7 @@ func (s *Service) DescribeDocument(ctx context.Context, in *ssm.DescribeDocument
 func (s *Service) GetDocument(ctx context.Context, in *ssm.GetDocumentInput) (*ssm.GetDocumentOutput, error) {
 	var out *ssm.GetDocumentOutput
 	err := s.DB.View(ctx, func(tx *db.Tx) error {
-		h, v, err := find(tx, *in.Name, text(in.DocumentVersion), text(in.VersionName))
+		h, v, err := find(tx, *in.Name, ptr.Value(in.DocumentVersion), ptr.Value(in.VersionName))
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
 )
@@ -25,12 +26,12 @@ var owners = []string{"Amazon", "Private", "Public", "Self", "All", "ThirdParty"
 func readFilters(in *ssm.ListDocumentsInput) (*filters, error) {
 	f := &filters{values: map[string][]string{}}
 	for _, old := range in.DocumentFilterList {
-		if err := f.add(string(old.Key), []string{text(old.Value)}); err != nil {
+		if err := f.add(string(old.Key), []string{ptr.Value(old.Value)}); err != nil {
 			return nil, err
 		}
 	}
 	for _, filter := range in.Filters {
-		if err := f.add(text(filter.Key), filter.Values); err != nil {
+		if err := f.add(ptr.Value(filter.Key), filter.Values); err != nil {
 			return nil, err
 		}
 	}

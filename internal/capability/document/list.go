@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
@@ -17,7 +18,7 @@ import (
 // ListDocumentVersions lists versions, newest first.
 func (s *Service) ListDocumentVersions(ctx context.Context, in *ssm.ListDocumentVersionsInput) (*ssm.ListDocumentVersionsOutput, error) {
 	below := int64(math.MaxInt64)
-	if err := page.Parse(text(in.NextToken), &below); err != nil {
+	if err := page.Parse(ptr.Value(in.NextToken), &below); err != nil {
 		return nil, badToken()
 	}
 	size := sizeOf(in.MaxResults, 50)
@@ -74,7 +75,7 @@ func (s *Service) ListDocuments(ctx context.Context, in *ssm.ListDocumentsInput)
 		return nil, err
 	}
 	var after position
-	if err := page.Parse(text(in.NextToken), &after); err != nil {
+	if err := page.Parse(ptr.Value(in.NextToken), &after); err != nil {
 		return nil, badToken()
 	}
 	size := sizeOf(in.MaxResults, 50)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/platform/page"
@@ -51,7 +52,7 @@ func (s *Service) UpdateDocumentMetadata(ctx context.Context, in *ssm.UpdateDocu
 		if err != nil {
 			return err
 		}
-		v, err := pick(tx, h, orElse(text(in.DocumentVersion), "$LATEST"), "")
+		v, err := pick(tx, h, orElse(ptr.Value(in.DocumentVersion), "$LATEST"), "")
 		if err != nil {
 			return err
 		}
@@ -137,7 +138,7 @@ func fillReview(tx *db.Tx, h *head, v *version, d *ssm.DocumentDescription) erro
 // ListDocumentMetadataHistory lists what was said about a version.
 func (s *Service) ListDocumentMetadataHistory(ctx context.Context, in *ssm.ListDocumentMetadataHistoryInput) (*ssm.ListDocumentMetadataHistoryOutput, error) {
 	var after string
-	if err := page.Parse(text(in.NextToken), &after); err != nil {
+	if err := page.Parse(ptr.Value(in.NextToken), &after); err != nil {
 		return nil, badToken()
 	}
 	size := sizeOf(in.MaxResults, 50)
@@ -147,7 +148,7 @@ func (s *Service) ListDocumentMetadataHistory(ctx context.Context, in *ssm.ListD
 		if err != nil {
 			return asInvalidDocument(err)
 		}
-		v, err := pick(tx, h, orElse(text(in.DocumentVersion), "$LATEST"), "")
+		v, err := pick(tx, h, orElse(ptr.Value(in.DocumentVersion), "$LATEST"), "")
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
 )
@@ -59,7 +60,7 @@ func sharedWith(tx *db.Tx, h *head, account string) (string, error) {
 func (s *Service) ModifyDocumentPermission(ctx context.Context, in *ssm.ModifyDocumentPermissionInput) (*ssm.ModifyDocumentPermissionOutput, error) {
 	remove := lower(in.AccountIdsToRemove)
 	add := slices.DeleteFunc(lower(in.AccountIdsToAdd), func(id string) bool { return slices.Contains(remove, id) })
-	seen := orElse(text(in.SharedDocumentVersion), "$DEFAULT")
+	seen := orElse(ptr.Value(in.SharedDocumentVersion), "$DEFAULT")
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
 		h, err := s.changeable(tx, *in.Name)
 		if err != nil {
@@ -140,7 +141,7 @@ func checkShares(tx *db.Tx, h *head, madePublic bool) error {
 // DescribeDocumentPermission lists the accounts that a document is shared with.
 func (s *Service) DescribeDocumentPermission(ctx context.Context, in *ssm.DescribeDocumentPermissionInput) (*ssm.DescribeDocumentPermissionOutput, error) {
 	var after string
-	if err := page.Parse(text(in.NextToken), &after); err != nil {
+	if err := page.Parse(ptr.Value(in.NextToken), &after); err != nil {
 		return nil, badToken()
 	}
 	size := sizeOf(in.MaxResults, 200)

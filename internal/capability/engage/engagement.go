@@ -34,15 +34,7 @@ func (s *Service) Start(tx *db.Tx, in Start) (string, error) {
 		Scope: c.Scope, ID: uuid.NewString(), Alias: c.Alias, Incident: in.Incident, Sender: in.Sender, Subject: in.Subject, Content: in.Content,
 		PublicSubject: in.PublicSubject, PublicContent: in.PublicContent, Started: tx.Now, Token: in.Token,
 	}
-	err = within(tx, c.Scope, func() error {
-		if in.Token != "" {
-			if old, ok, err := engagementByToken(tx, c.Scope, c.Alias, in.Token); err != nil || ok {
-				e = old
-				return err
-			}
-		}
-		return s.begin(tx, &e)
-	})
+	err = within(tx, c.Scope, func() error { return s.begin(tx, &e) })
 	return e.ARN(), err
 }
 
@@ -54,7 +46,10 @@ func (s *Service) begin(tx *db.Tx, e *engagement) error {
 		return b.err
 	}
 	e.State = state
-	if err := insertEngagement(tx, *e); err != nil {
+	if ok, err := insertEngagement(tx, *e); err != nil || !ok {
+		if err == nil {
+			*e, _, err = engagementByToken(tx, e.Scope, e.Alias, e.Token)
+		}
 		return err
 	}
 	if err := s.record(tx, *e, "engagement.started", e.ARN(), Fact{Contact: e.contact(), Subject: e.Subject}); err != nil {

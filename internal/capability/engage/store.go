@@ -100,15 +100,16 @@ func found[T any](v T, err error) (T, bool, error) {
 	return v, err == nil, err
 }
 
-func insertEngagement(tx *db.Tx, e engagement) error {
+// insertEngagement adds an engagement; false when its token made one already.
+func insertEngagement(tx *db.Tx, e engagement) (bool, error) {
 	state, err := json.Marshal(e.State)
 	if err != nil {
-		return err
+		return false, err
 	}
-	_, err = tx.Exec(`insert into engage_engagement(`+engagementColumns+`) values($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+	n, err := tx.Exec(`insert into engage_engagement(`+engagementColumns+`) values($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) on conflict do nothing`,
 		e.Scope.Account, e.Scope.Region, e.ID, e.Alias, e.Incident, e.Sender, e.Subject, e.Content, e.PublicSubject, e.PublicContent,
 		db.Micros(e.Started), db.Micros(e.Stopped), string(e.State.Outcome), e.Token, string(state))
-	return err
+	return n == 1, err
 }
 
 func updateEngagement(tx *db.Tx, e engagement) error {

@@ -314,3 +314,25 @@ func TestAnswersRace(t *testing.T) {
 		}
 	})
 }
+
+// Retries with one token are one engagement, also at the same time.
+func TestStartWithToken(t *testing.T) {
+	dbtest.Each(t, schema, func(t *testing.T, d *db.DB) {
+		h := newHub(t, d)
+		ann := h.person(t, "ann", 0)
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				_, err := h.StartEngagement(h.ctx, &contacts.StartEngagementInput{ContactId: &ann, Sender: new("t"), Subject: new("s"), Content: new("c"), IdempotencyToken: new("one")})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		must(t, h.Tasks.RunDue(h.ctx))
+		if n := len(h.radio.pages()); n != 1 {
+			t.Fatalf("%d pages", n)
+		}
+	})
+}

@@ -99,21 +99,26 @@ func (s *Service) CreateTimelineEvent(ctx context.Context, in *incidents.CreateT
 	if err := checkType(*in.EventType); err != nil {
 		return nil, err
 	}
-	e := event{ID: uuid.NewString(), Type: *in.EventType, At: *in.EventTime, Data: *in.EventData, Refs: in.EventReferences, Custom: true}
-	err := s.DB.Update(ctx, func(tx *db.Tx) error {
-		if _, err := s.mustRecord(tx, *in.IncidentRecordArn, ""); err != nil {
-			return err
-		}
-		e.Updated = tx.Now
-		if err := putEvent(tx, *in.IncidentRecordArn, e); err != nil {
-			return err
-		}
-		return s.record(tx, "incident.event_created", *in.IncidentRecordArn, map[string]any{"event": e.ID, "type": e.Type})
+	var id string
+	err := s.DB.Update(ctx, func(tx *db.Tx) (err error) {
+		id, err = s.once(tx, "CreateTimelineEvent", in.ClientToken, in, func() (string, error) { return s.createEvent(tx, in) })
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &incidents.CreateTimelineEventOutput{EventId: &e.ID, IncidentRecordArn: in.IncidentRecordArn}, nil
+	return &incidents.CreateTimelineEventOutput{EventId: &id, IncidentRecordArn: in.IncidentRecordArn}, nil
+}
+
+func (s *Service) createEvent(tx *db.Tx, in *incidents.CreateTimelineEventInput) (string, error) {
+	if _, err := s.mustRecord(tx, *in.IncidentRecordArn, ""); err != nil {
+		return "", err
+	}
+	e := event{ID: newEventID(tx.Now), Type: *in.EventType, At: *in.EventTime, Updated: tx.Now, Data: *in.EventData, Refs: in.EventReferences, Custom: true}
+	if err := putEvent(tx, *in.IncidentRecordArn, e); err != nil {
+		return "", err
+	}
+	return e.ID, s.record(tx, "incident.event_created", *in.IncidentRecordArn, map[string]any{"event": e.ID, "type": e.Type})
 }
 
 func checkType(t string) error {

@@ -438,3 +438,37 @@ func (h *hub) checkEvents(t *testing.T, id string) {
 	_, err = h.DeleteTimelineEvent(h.ctx, &incidents.DeleteTimelineEventInput{IncidentRecordArn: &id, EventId: made.EventId})
 	must(t, err)
 }
+
+// A retry with the same client token is the same call, also beside the first.
+func TestClientTokens(t *testing.T) {
+	dbtest.Each(t, schema, func(t *testing.T, d *db.DB) {
+		h := newHub(t, d)
+		plan := h.plan(t, &incidents.CreateResponsePlanInput{Name: new("p"), IncidentTemplate: template(""), ClientToken: new("one")})
+		if again := h.plan(t, &incidents.CreateResponsePlanInput{Name: new("p"), IncidentTemplate: template(""), ClientToken: new("one")}); again != plan {
+			t.Fatal(again)
+		}
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		got := map[string]bool{}
+		for range 8 {
+			wg.Go(func() {
+				out, err := h.StartIncident(h.ctx, &incidents.StartIncidentInput{ResponsePlanArn: &plan, ClientToken: new("two")})
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				got[*out.IncidentRecordArn] = true
+			})
+		}
+		wg.Wait()
+		if len(got) != 1 {
+			t.Fatalf("%d incidents", len(got))
+		}
+		_, err := h.StartIncident(h.ctx, &incidents.StartIncidentInput{ResponsePlanArn: &plan, ClientToken: new("two"), Title: new("other")})
+		if _, ok := errors.AsType[*incidents.ConflictException](err); !ok {
+			t.Fatalf("another request with the token: %v", err)
+		}
+	})
+}

@@ -12,37 +12,42 @@ import (
 // CreateResponsePlan keeps a plan; the account needs a replication set. A name
 // in use is a ConflictException.
 func (s *Service) CreateResponsePlan(ctx context.Context, in *incidents.CreateResponsePlanInput) (*incidents.CreateResponsePlanOutput, error) {
-	out := &incidents.CreateResponsePlanOutput{}
-	err := s.DB.Update(ctx, func(tx *db.Tx) error {
-		if _, ok, err := loadSet(tx, ""); err != nil || !ok {
-			if err != nil {
-				return err
-			}
-			return invalid("Invalid value provided - Account not found for the request: create a replication set first")
-		}
-		p := plan{Name: *in.Name, Created: tx.Now, Spec: planSpec{
-			DisplayName: in.DisplayName, Template: in.IncidentTemplate, Engagements: in.Engagements, Actions: in.Actions, Chat: chat(in.ChatChannel), Integrations: in.Integrations,
-		}}
-		if err := p.check(); err != nil {
-			return err
-		}
-		ok, err := insertPlan(tx, p)
-		out.Arn = new(planARN(tx.Scope.Account, p.Name))
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return &incidents.ConflictException{Message: "A response plan with this name exists", ResourceType: incidents.ResourceTypeResponsePlan, ResourceIdentifier: out.Arn}
-		}
-		if err := setTags(tx, *out.Arn, in.Tags); err != nil {
-			return err
-		}
-		return s.record(tx, "incident.plan_created", *out.Arn, nil)
+	var id string
+	err := s.DB.Update(ctx, func(tx *db.Tx) (err error) {
+		id, err = s.once(tx, "CreateResponsePlan", in.ClientToken, in, func() (string, error) { return s.createPlan(tx, in) })
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	return &incidents.CreateResponsePlanOutput{Arn: &id}, nil
+}
+
+func (s *Service) createPlan(tx *db.Tx, in *incidents.CreateResponsePlanInput) (string, error) {
+	if _, ok, err := loadSet(tx, ""); err != nil || !ok {
+		if err != nil {
+			return "", err
+		}
+		return "", invalid("Invalid value provided - Account not found for the request: create a replication set first")
+	}
+	p := plan{Name: *in.Name, Created: tx.Now, Spec: planSpec{
+		DisplayName: in.DisplayName, Template: in.IncidentTemplate, Engagements: in.Engagements, Actions: in.Actions, Chat: chat(in.ChatChannel), Integrations: in.Integrations,
+	}}
+	if err := p.check(); err != nil {
+		return "", err
+	}
+	ok, err := insertPlan(tx, p)
+	id := new(planARN(tx.Scope.Account, p.Name))
+	if err != nil {
+		return "", err
+	}
+	if !ok {
+		return "", &incidents.ConflictException{Message: "A response plan with this name exists", ResourceType: incidents.ResourceTypeResponsePlan, ResourceIdentifier: id}
+	}
+	if err := setTags(tx, *id, in.Tags); err != nil {
+		return "", err
+	}
+	return *id, s.record(tx, "incident.plan_created", *id, nil)
 }
 
 // chat is the chat channel to keep: none for the one that says it is empty.

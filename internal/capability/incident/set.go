@@ -29,32 +29,37 @@ func regionInfo(tx *db.Tx, key *string) incidents.RegionInfo {
 // CreateReplicationSet switches the service on for the account; it is ACTIVE at
 // once. A second one is a ConflictException.
 func (s *Service) CreateReplicationSet(ctx context.Context, in *incidents.CreateReplicationSetInput) (*incidents.CreateReplicationSetOutput, error) {
-	out := &incidents.CreateReplicationSetOutput{}
-	err := s.DB.Update(ctx, func(tx *db.Tx) error {
-		v := set{
-			ID: uuid.NewString(), Status: incidents.ReplicationSetStatusActive, Regions: map[string]incidents.RegionInfo{},
-			Created: tx.Now, CreatedBy: actor(tx), Modified: tx.Now, ModifiedBy: actor(tx),
-		}
-		for name, r := range in.Regions {
-			v.Regions[name] = regionInfo(tx, r.SseKmsKeyId)
-		}
-		ok, err := insertSet(tx, v)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return &incidents.ConflictException{Message: "The account already has a replication set", ResourceType: incidents.ResourceTypeReplicationSet}
-		}
-		out.Arn = new(v.arn(tx.Scope.Account))
-		if err := setTags(tx, *out.Arn, in.Tags); err != nil {
-			return err
-		}
-		return s.record(tx, "incident.set_created", *out.Arn, map[string]any{"regions": len(v.Regions)})
+	var id string
+	err := s.DB.Update(ctx, func(tx *db.Tx) (err error) {
+		id, err = s.once(tx, "CreateReplicationSet", in.ClientToken, in, func() (string, error) { return s.createSet(tx, in) })
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	return &incidents.CreateReplicationSetOutput{Arn: &id}, nil
+}
+
+func (s *Service) createSet(tx *db.Tx, in *incidents.CreateReplicationSetInput) (string, error) {
+	v := set{
+		ID: uuid.NewString(), Status: incidents.ReplicationSetStatusActive, Regions: map[string]incidents.RegionInfo{},
+		Created: tx.Now, CreatedBy: actor(tx), Modified: tx.Now, ModifiedBy: actor(tx),
+	}
+	for name, r := range in.Regions {
+		v.Regions[name] = regionInfo(tx, r.SseKmsKeyId)
+	}
+	ok, err := insertSet(tx, v)
+	if err != nil {
+		return "", err
+	}
+	if !ok {
+		return "", &incidents.ConflictException{Message: "The account already has a replication set", ResourceType: incidents.ResourceTypeReplicationSet}
+	}
+	id := new(v.arn(tx.Scope.Account))
+	if err := setTags(tx, *id, in.Tags); err != nil {
+		return "", err
+	}
+	return *id, s.record(tx, "incident.set_created", *id, map[string]any{"regions": len(v.Regions)})
 }
 
 // GetReplicationSet returns the replication set.

@@ -53,7 +53,10 @@ func (s *Service) StartIncident(ctx context.Context, in *incidents.StartIncident
 	}
 	out := &incidents.StartIncidentOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
-		id, _, err := s.Start(ctx, tx, r)
+		id, err := s.once(tx, "StartIncident", in.ClientToken, in, func() (string, error) {
+			id, _, err := s.Start(ctx, tx, r)
+			return id, err
+		})
 		out.IncidentRecordArn = &id
 		return err
 	})

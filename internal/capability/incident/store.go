@@ -128,7 +128,7 @@ func updateSet(tx *db.Tx, s set) error {
 
 // dropAll deletes everything that hangs on the replication set.
 func dropAll(tx *db.Tx) error {
-	for _, table := range []string{"incident_set", "incident_plan", "incident_record", "incident_event", "incident_item", "incident_policy"} {
+	for _, table := range []string{"incident_set", "incident_plan", "incident_record", "incident_event", "incident_item", "incident_policy", "incident_token"} {
 		if _, err := tx.Exec(`delete from `+table+` where account = $1 and region = ''`, tx.Scope.Account); err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
 )
@@ -49,8 +50,8 @@ type activationSpec struct {
 func (s *Service) CreateActivation(ctx context.Context, in *ssm.CreateActivationInput) (*ssm.CreateActivationOutput, error) {
 	code := rand.Text() // 26 characters, 130 bits
 	a := activation{
-		ID: uuid.NewString(), CodeHash: hashCode(code), IamRole: str(in.IamRole), DefaultName: str(in.DefaultInstanceName), Limit: 1,
-		Spec: activationSpec{Description: str(in.Description), Tags: in.Tags, Metadata: in.RegistrationMetadata},
+		ID: uuid.NewString(), CodeHash: hashCode(code), IamRole: ptr.Value(in.IamRole), DefaultName: ptr.Value(in.DefaultInstanceName), Limit: 1,
+		Spec: activationSpec{Description: ptr.Value(in.Description), Tags: in.Tags, Metadata: in.RegistrationMetadata},
 	}
 	if in.RegistrationLimit != nil {
 		a.Limit = *in.RegistrationLimit
@@ -142,8 +143,8 @@ func activationFilters(f *db.Filter, filters []ssm.DescribeActivationsFilter) er
 
 func (a *activation) project(now time.Time) ssm.Activation {
 	return ssm.Activation{
-		ActivationId: &a.ID, CreatedDate: &a.Created, DefaultInstanceName: opt(a.DefaultName), Description: opt(a.Spec.Description),
-		ExpirationDate: &a.Expires, Expired: new(!a.Expires.After(now)), IamRole: opt(a.IamRole),
+		ActivationId: &a.ID, CreatedDate: &a.Created, DefaultInstanceName: ptr.OrNil(a.DefaultName), Description: ptr.OrNil(a.Spec.Description),
+		ExpirationDate: &a.Expires, Expired: new(!a.Expires.After(now)), IamRole: ptr.OrNil(a.IamRole),
 		RegistrationLimit: &a.Limit, RegistrationsCount: &a.Registrations, Tags: a.Spec.Tags,
 	}
 }

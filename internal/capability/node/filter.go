@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/wire/fault"
 )
@@ -26,7 +27,7 @@ func informationFilters(in *ssm.DescribeInstanceInformationInput) (out []stringF
 		return nil, fault.Validation("Filters and InstanceInformationFilterList cannot be used together.")
 	}
 	for _, x := range in.Filters {
-		out = append(out, stringFilter{str(x.Key), x.Values})
+		out = append(out, stringFilter{ptr.Value(x.Key), x.Values})
 	}
 	for _, x := range in.InstanceInformationFilterList {
 		out = append(out, stringFilter{string(x.Key), x.ValueSet})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
@@ -163,7 +164,7 @@ func (s *Service) Find(tx *db.Tx, ids []string) ([]Node, error) {
 func (s *Service) Match(tx *db.Tx, targets []ssm.Target) ([]Node, error) {
 	f := live(tx)
 	for _, target := range targets {
-		key := str(target.Key)
+		key := ptr.Value(target.Key)
 		if key == "InstanceIds" && len(target.Values) == 1 && target.Values[0] == "*" {
 			continue
 		}
@@ -202,9 +203,9 @@ func (n *Node) project() ssm.InstanceInformation {
 		status = ssm.PingStatusOnline
 	}
 	return ssm.InstanceInformation{
-		ActivationId: &n.ActivationID, AgentVersion: opt(n.AgentVersion), ComputerName: opt(n.ComputerName), IPAddress: opt(n.IPAddress),
-		IamRole: opt(n.IamRole), InstanceId: &n.ID, Name: opt(n.Name), LastPingDateTime: &n.LastPing, PingStatus: status,
-		PlatformName: opt(n.PlatformName), PlatformType: ssm.PlatformType(n.PlatformType), PlatformVersion: opt(n.PlatformVersion),
+		ActivationId: &n.ActivationID, AgentVersion: ptr.OrNil(n.AgentVersion), ComputerName: ptr.OrNil(n.ComputerName), IPAddress: ptr.OrNil(n.IPAddress),
+		IamRole: ptr.OrNil(n.IamRole), InstanceId: &n.ID, Name: ptr.OrNil(n.Name), LastPingDateTime: &n.LastPing, PingStatus: status,
+		PlatformName: ptr.OrNil(n.PlatformName), PlatformType: ssm.PlatformType(n.PlatformType), PlatformVersion: ptr.OrNil(n.PlatformVersion),
 		RegistrationDate: &n.Registered, ResourceType: ssm.ResourceTypeManagedInstance, IsLatestVersion: new(true),
 	}
 }
@@ -250,20 +251,6 @@ func errInstance(id string) error {
 func IsUnknown(err error) bool {
 	_, ok := errors.AsType[*ssm.InvalidInstanceId](err)
 	return ok
-}
-
-func str(p *string) string {
-	if p == nil {
-		return ""
-	}
-	return *p
-}
-
-func opt(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }
 
 func pageSize(n *int32) int {

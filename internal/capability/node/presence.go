@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/lang/text"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/task"
 )
@@ -18,6 +19,8 @@ const (
 	PingEvery = 20 * time.Second
 	lostAfter = 3 * PingEvery
 )
+
+const longest = 256 // characters of a text that a node says about itself
 
 // Report is what a node says about itself.
 type Report struct {
@@ -54,21 +57,13 @@ func (s *Service) Report(ctx context.Context, id string, r Report) error {
 			ip_address = coalesce(nullif($8, ''), ip_address), platform_type = coalesce(nullif($9, ''), platform_type),
 			platform_name = coalesce(nullif($10, ''), platform_name), platform_version = coalesce(nullif($11, ''), platform_version)
 			where account = $1 and region = $2 and id = $3 and deregistered = 0`,
-			tx.Scope.Account, tx.Scope.Region, id, db.Micros(tx.Now), clip(r.AgentName), clip(r.AgentVersion), clip(r.ComputerName),
-			clip(r.IPAddress), platform(r.PlatformType), clip(r.PlatformName), clip(r.PlatformVersion))
+			tx.Scope.Account, tx.Scope.Region, id, db.Micros(tx.Now), text.Clip(r.AgentName, longest), text.Clip(r.AgentVersion, longest), text.Clip(r.ComputerName, longest),
+			text.Clip(r.IPAddress, longest), platform(r.PlatformType), text.Clip(r.PlatformName, longest), text.Clip(r.PlatformVersion, longest))
 		if err == nil && n == 0 {
 			return errInstance(id)
 		}
 		return err
 	})
-}
-
-// clip keeps a node's text short: nobody needs more of it.
-func clip(s string) string {
-	if len(s) > 256 {
-		s = s[:256]
-	}
-	return s
 }
 
 // platform is the type as the API writes it, "" for any other.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
 )
@@ -30,7 +31,7 @@ var columnOf = map[ssm.OpsItemFilterKey]string{
 // the values of one with OR.
 func (s *Service) DescribeOpsItems(ctx context.Context, in *ssm.DescribeOpsItemsInput) (*ssm.DescribeOpsItemsOutput, error) {
 	var from position
-	if page.Parse(text(in.NextToken), &from) != nil {
+	if page.Parse(ptr.Value(in.NextToken), &from) != nil {
 		return nil, invalid("NextToken", "the pagination token is not valid")
 	}
 	most := 50

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/platform/page"
@@ -25,7 +26,7 @@ var detailTypes = map[string]string{
 // journal. The filter OpsItemId is needed.
 func (s *Service) ListOpsItemEvents(ctx context.Context, in *ssm.ListOpsItemEventsInput) (*ssm.ListOpsItemEventsOutput, error) {
 	var from int64
-	if page.Parse(text(in.NextToken), &from) != nil {
+	if page.Parse(ptr.Value(in.NextToken), &from) != nil {
 		return nil, invalid("NextToken", "the pagination token is not valid")
 	}
 	most := 50

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
+	"github.com/watchbill/watchbill/internal/lang/text"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
@@ -27,7 +29,7 @@ type Open struct {
 // the same Dedup. It returns the id and whether the item is new.
 func (s *Service) Open(tx *db.Tx, o Open) (id string, created bool, err error) {
 	i := s.fresh(tx)
-	i.Title, i.Source, i.Severity, i.Category = clip(o.Title, 1024), o.Source, o.Severity, o.Category
+	i.Title, i.Source, i.Severity, i.Category = text.Clip(o.Title, 1024), o.Source, o.Severity, o.Category
 	i.Spec = spec{Description: o.Description, Data: o.Data}
 	if o.Dedup != "" {
 		i.Dedup = dedupHash("open", o.Dedup)
@@ -37,14 +39,6 @@ func (s *Service) Open(tx *db.Tx, o Open) (id string, created bool, err error) {
 		err = s.record(tx, "opsitem.repeated", i, nil)
 	}
 	return i.ID, created, err
-}
-
-// clip cuts s to n characters.
-func clip(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n])
-	}
-	return s
 }
 
 // Resolve resolves an open item; others are left alone.
@@ -91,7 +85,7 @@ func (s *Service) CreateOpsItem(ctx context.Context, in *ssm.CreateOpsItemInput)
 	out := &ssm.CreateOpsItemOutput{}
 	err = s.DB.Update(ctx, func(tx *db.Tx) error {
 		i := s.fresh(tx)
-		i.Title, i.Source, i.Severity, i.Category, i.Dedup = *in.Title, *in.Source, text(in.Severity), text(in.Category), dedup
+		i.Title, i.Source, i.Severity, i.Category, i.Dedup = *in.Title, *in.Source, ptr.Value(in.Severity), ptr.Value(in.Category), dedup
 		if in.OpsItemType != nil {
 			i.Type = *in.OpsItemType
 		}
@@ -99,7 +93,7 @@ func (s *Service) CreateOpsItem(ctx context.Context, in *ssm.CreateOpsItemInput)
 			i.Priority = int64(*in.Priority)
 		}
 		i.Spec = spec{
-			Description: text(in.Description), Data: in.OperationalData, Notifications: in.Notifications, Related: in.RelatedOpsItems,
+			Description: ptr.Value(in.Description), Data: in.OperationalData, Notifications: in.Notifications, Related: in.RelatedOpsItems,
 			ActualStart: in.ActualStartTime, ActualEnd: in.ActualEndTime, PlannedStart: in.PlannedStartTime, PlannedEnd: in.PlannedEndTime,
 		}
 		i, created, err := s.create(tx, i)
@@ -158,7 +152,7 @@ func idOf(s string) string { return s[strings.LastIndex(s, "/")+1:] }
 func (i item) describe(s db.Scope) *ssm.OpsItem {
 	out := &ssm.OpsItem{
 		OpsItemId: &i.ID, OpsItemArn: new(ARN(s, i.ID)), Title: &i.Title, Status: i.Status, Source: &i.Source, OpsItemType: &i.Type,
-		Severity: optional(i.Severity), Category: optional(i.Category), Description: optional(i.Spec.Description),
+		Severity: ptr.OrNil(i.Severity), Category: ptr.OrNil(i.Category), Description: ptr.OrNil(i.Spec.Description),
 		CreatedBy: &i.CreatedBy, CreatedTime: &i.Created, LastModifiedBy: &i.ModifiedBy, LastModifiedTime: &i.Modified,
 		OperationalData: i.Spec.Data, Notifications: i.Spec.Notifications, RelatedOpsItems: i.Spec.Related, Version: new(strconv.FormatInt(i.Version, 10)),
 		ActualStartTime: i.Spec.ActualStart, ActualEndTime: i.Spec.ActualEnd, PlannedStartTime: i.Spec.PlannedStart, PlannedEndTime: i.Spec.PlannedEnd,
@@ -240,7 +234,7 @@ func (p *spec) times(in *ssm.UpdateOpsItemInput) {
 
 func (i *item) changeData(in *ssm.UpdateOpsItemInput) error {
 	if v, ok := in.OperationalData[dedupKey]; ok {
-		if old, had := i.Spec.Data[dedupKey]; !had || text(old.Value) != text(v.Value) {
+		if old, had := i.Spec.Data[dedupKey]; !had || ptr.Value(old.Value) != ptr.Value(v.Value) {
 			return invalid("OperationalData", "the deduplication string cannot be changed")
 		}
 	}

@@ -133,17 +133,3 @@ func tagErr(err error) error {
 	}
 	return err
 }
-
-func text(p *string) string {
-	if p == nil {
-		return ""
-	}
-	return *p
-}
-
-func optional(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}

@@ -5,6 +5,7 @@
 package alertmanager
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"maps"
@@ -55,18 +56,18 @@ type group struct {
 }
 
 func (g group) signal(a *payload.Object) alarm.Signal {
-	status := first(a.OneOf("status", "firing", "resolved"), g.status)
+	status := cmp.Or(a.OneOf("status", "firing", "resolved"), g.status)
 	if status == "" {
 		a.Fail("status", "is missing")
 	}
 	labels := filled(a.Texts("labels"), g.labels)
 	annotations := filled(a.Texts("annotations"), g.annotations)
 	s := alarm.Signal{
-		Source: Kind, Key: first(a.Text("fingerprint"), fingerprint(labels)), State: alarm.Alarm,
-		Summary:     first(annotations["summary"], annotations["title"], labels["alertname"], "alarm without a name"),
-		Description: first(annotations["description"], annotations["message"]),
+		Source: Kind, Key: cmp.Or(a.Text("fingerprint"), fingerprint(labels)), State: alarm.Alarm,
+		Summary:     cmp.Or(annotations["summary"], annotations["title"], labels["alertname"], "alarm without a name"),
+		Description: cmp.Or(annotations["description"], annotations["message"]),
 		StartsAt:    a.Time("startsAt", time.RFC3339Nano), EndsAt: a.Time("endsAt", time.RFC3339Nano),
-		Labels: labels, Annotations: annotations, URL: first(a.Text("generatorURL"), g.url),
+		Labels: labels, Annotations: annotations, URL: cmp.Or(a.Text("generatorURL"), g.url),
 	}
 	if status == "resolved" {
 		s.State = alarm.OK
@@ -96,13 +97,4 @@ func fingerprint(labels map[string]string) string {
 		h.Write([]byte(strconv.Quote(k) + "=" + strconv.Quote(labels[k]) + ","))
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
-}
-
-func first(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
 }

@@ -3,6 +3,7 @@
 package timeline
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -131,12 +132,12 @@ func (e Event) Line() string {
 
 var lines = map[string]func(detail) string{
 	Trigger: func(d detail) string {
-		what := first(d.Title, d.Trigger, d.Source)
+		what := cmp.Or(d.Title, d.Trigger, d.Source)
 		switch {
 		case !d.CreatedIncident:
 			return "Triggered again, folded into this incident: " + what
 		case d.Source == CustomSource:
-			return "Incident reported: " + first(d.Title, "by a call")
+			return "Incident reported: " + cmp.Or(d.Title, "by a call")
 		}
 		return "Alarm triggered: " + what
 	},
@@ -199,15 +200,6 @@ func (d detail) changes() string {
 		}
 	}
 	return strings.Join(out, "; ")
-}
-
-func first(all ...string) string {
-	for _, s := range all {
-		if s != "" {
-			return s
-		}
-	}
-	return ""
 }
 
 // after adds a remark to a sentence when there is one.

@@ -49,6 +49,9 @@ type Service struct {
 	Log     *slog.Logger
 	// Classify says what kind of call this is.
 	Classify func(service, operation string, input any) Class
+	// Repeatable says that an operation finds out by itself that it was carried out
+	// before under the same token or invocation id. Nil: none does.
+	Repeatable func(service, operation string) bool
 
 	batch batch
 	flood *flood
@@ -58,6 +61,9 @@ type Service struct {
 func New(s Service) *Service {
 	s.batch.init()
 	s.flood = &flood{}
+	if s.Repeatable == nil {
+		s.Repeatable = func(string, string) bool { return false }
+	}
 	s.DB.BeforeCommit(s.beforeCommit)
 	s.Tasks.Handle(taskPrune, s.prune)
 	return &s
@@ -69,6 +75,7 @@ type call struct {
 	input    any
 	caller   identity.Caller
 	replay   *replay // nil without an invocation id
+	claimed  bool    // an earlier attempt took the id, and its answer is not known
 	recorded bool
 }
 

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/watchbill/watchbill/internal/api/incidents"
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
@@ -52,7 +53,7 @@ func newHub(t *testing.T, d *db.DB) *hub {
 		DB: d, Journal: h.journal, Tasks: tasktest.New(t, d), Sealer: sealer, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Classify: func(_, op string, _ any) audit.Class {
 			switch op {
-			case "PutParameter":
+			case "PutParameter", "StartIncident":
 				return audit.Mutation
 			case "GetParameterHistory":
 				return audit.SecretRead
@@ -200,6 +201,45 @@ func TestAnswerLostAfterTheChange(t *testing.T) {
 		}
 		if n := len(h.rows(t, "effect.made")); n != 1 {
 			t.Fatalf("%d effects", n)
+		}
+	})
+}
+
+func TestClientTokenNamesTheCall(t *testing.T) {
+	dbtest.Each(t, schema, func(t *testing.T, d *db.DB) {
+		h := newHub(t, d)
+		made := 0
+		h.client = wiretest.NewConfig(t, wire.Config{
+			Bindings: []wire.Binding{incidents.BindStartIncident(func(ctx context.Context, _ *incidents.StartIncidentInput) (*incidents.StartIncidentOutput, error) {
+				made++
+				id := fmt.Sprintf("arn:aws:ssm-incidents::123456789012:incident-record/p/%d", made)
+				return &incidents.StartIncidentOutput{IncidentRecordArn: &id}, h.db.Update(ctx, func(*db.Tx) error { return nil })
+			})},
+			Around: h.audit.Around, Observe: h.audit.Observe, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		})
+		h.client.Context = func(ctx context.Context) context.Context {
+			return identity.With(db.WithScope(ctx, db.Scope{Account: "1", Region: "r"}), identity.Caller{ARN: "arn:me", Account: "1"})
+		}
+		start := func(token, title string) (string, error) {
+			out, err := h.client.Call(t.Context(), "ssm-incidents", "StartIncident",
+				fmt.Appendf(nil, `{"clientToken":%q,"title":%q,"responsePlanArn":"arn:aws:ssm-incidents::123456789012:response-plan/p"}`, token, title))
+			return string(out), err
+		}
+		first, err := start("token-1", "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := start("token-1", "a"); err != nil || again != first {
+			t.Fatalf("%s, %v; the first was %s", again, err, first)
+		}
+		if other, err := start("token-2", "a"); err != nil || other == first {
+			t.Fatalf("%s, %v", other, err)
+		}
+		if _, err := start("token-1", "b"); fault.Of(err).ErrorCode() != "ConflictException" && fault.Of(err).ErrorCode() != "ValidationException" {
+			t.Fatal(err)
+		}
+		if made != 2 {
+			t.Fatalf("%d effects", made)
 		}
 	})
 }

@@ -13,6 +13,7 @@ const (
 	flushEvery = 500 * time.Millisecond
 	flushAt    = 2000
 	maxWaiting = 4 * flushAt // then callers wait
+	maxHeld    = 4 * flushAt // while the store refuses; further calls are only counted
 )
 
 // batch gathers the entries of plain reads.
@@ -22,15 +23,30 @@ func (b *batch) init() { b.entries = make(chan entry, maxWaiting) }
 
 func (b *batch) add(e entry) { b.entries <- e }
 
+// held are the gathered calls that are to be recorded together.
+type held struct {
+	calls   []entry
+	lost    int  // calls that came when too many were held
+	refused bool // the store did not take the last batch
+}
+
+func (h *held) add(e entry) {
+	if len(h.calls) >= maxHeld {
+		h.lost++
+		return
+	}
+	h.calls = append(h.calls, e)
+}
+
 // Start records the gathered calls until ctx ends, then the rest.
 func (s *Service) Start(ctx context.Context) error {
 	t := time.NewTicker(flushEvery)
 	defer t.Stop()
-	var have []entry
+	h := &held{}
 	for {
 		select {
 		case e := <-s.batch.entries:
-			if have = append(have, e); len(have) < flushAt {
+			if h.add(e); len(h.calls) < flushAt || h.refused {
 				continue
 			}
 		case now := <-t.C:
@@ -38,34 +54,46 @@ func (s *Service) Start(ctx context.Context) error {
 				s.Log.ErrorContext(ctx, "record counted refusals", "error", err)
 			}
 		case <-ctx.Done():
-			return errors.Join(s.drain(context.WithoutCancel(ctx), have), s.recordRefused(ctx, time.Now().Add(time.Second)))
+			return errors.Join(s.drain(context.WithoutCancel(ctx), h), s.recordRefused(ctx, time.Now().Add(time.Second)))
 		}
-		if err := s.flush(ctx, have); err != nil {
-			s.Log.ErrorContext(ctx, "record gathered calls", "error", err)
-			continue // kept; the store comes back or callers wait
-		}
-		have = have[:0]
+		s.tryFlush(ctx, h)
 	}
 }
 
-func (s *Service) drain(ctx context.Context, have []entry) error {
+// tryFlush records what is held, or keeps it until the store takes it. Callers do
+// not wait: reads go on while the disk is full.
+func (s *Service) tryFlush(ctx context.Context, h *held) {
+	err := s.flush(ctx, h)
+	if err != nil && !h.refused {
+		s.Log.ErrorContext(ctx, "record gathered calls", "error", err)
+	}
+	if err == nil && h.refused {
+		s.Log.InfoContext(ctx, "gathered calls are recorded again", "calls", len(h.calls), "lost", h.lost)
+	}
+	if h.refused = err != nil; !h.refused {
+		*h = held{calls: h.calls[:0]}
+	}
+}
+
+func (s *Service) drain(ctx context.Context, h *held) error {
 	for {
 		select {
 		case e := <-s.batch.entries:
-			have = append(have, e)
+			h.add(e)
 		default:
-			return s.flush(ctx, have)
+			return s.flush(ctx, h)
 		}
 	}
 }
 
-func (s *Service) flush(ctx context.Context, calls []entry) error {
-	if len(calls) == 0 {
+func (s *Service) flush(ctx context.Context, h *held) error {
+	if len(h.calls) == 0 {
 		return nil
 	}
 	return s.DB.Update(context.WithoutCancel(ctx), func(tx *db.Tx) error {
 		return s.Journal.Record(tx, journal.Fact{Kind: KindBatch, Body: struct {
 			Calls []entry `json:"calls"`
-		}{calls}})
+			Lost  int     `json:"lost,omitzero"` // how many more there were
+		}{h.calls, h.lost}})
 	})
 }

@@ -7,7 +7,9 @@
 // cannot be recorded is not given out. Refusals of unknown callers are recorded up
 // to a number a second, and counted beyond it ("api.refused.many").
 //
-// A call that an SDK repeats after a time-out carries the invocation id of the
-// first. The id is kept in the transaction of the change, with the answer: the
-// repetition gets that answer and changes nothing.
+// A call that is repeated carries the client token, or the SDK's invocation id, of
+// the first. It is kept in the transaction of the change, then with the answer: the
+// repetition gets that answer and changes nothing. When the hub died between the
+// two, operations that recognize their own repetition run again; the others answer
+// a conflict that says so.
 package audit

@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/watchbill/watchbill/internal/platform/db"
@@ -18,17 +20,22 @@ import (
 
 const (
 	taskPrune  = "audit.prune"
-	keepFor    = 15 * time.Minute // longer than any SDK goes on repeating
 	pruneEvery = 5 * time.Minute
+	// How long answers are kept: by an invocation id for longer than any SDK goes on
+	// repeating, by a client token for a day.
+	keepInvocation = 15 * time.Minute
+	keepToken      = 24 * time.Hour
 )
 
 // errRepeated says that another attempt of the same call committed first.
 var errRepeated = errors.New("audit: repeated call")
 
-// replay names a call over all its attempts.
+// replay names a call over all its attempts. The invocation is the client token of
+// the input, or the SDK's id of the call.
 type replay struct {
 	principal, operation, invocation string
 	input                            string // hash
+	keep                             time.Duration
 }
 
 const whereReplay = " where account = $1 and region = $2 and principal = $3 and operation = $4 and invocation = $5"
@@ -42,8 +49,12 @@ func (r *replay) aad(s db.Scope) string {
 }
 
 func newReplay(ctx context.Context, c *call) (*replay, error) {
-	id := wire.InvocationID(ctx)
-	if id == "" {
+	r := &replay{principal: c.caller.ARN, operation: c.binding.Model.SigningName + ":" + c.binding.Operation.Name}
+	if token := clientToken(c); token != "" {
+		r.invocation, r.keep = "token/"+token, keepToken
+	} else if id := wire.InvocationID(ctx); id != "" {
+		r.invocation, r.keep = "invocation/"+id, keepInvocation
+	} else {
 		return nil, nil
 	}
 	in, err := shape.EncodeJSON(c.binding.Model, c.binding.Operation.Input, c.input)
@@ -51,7 +62,36 @@ func newReplay(ctx context.Context, c *call) (*replay, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(in)
-	return &replay{principal: c.caller.ARN, operation: c.binding.Model.SigningName + ":" + c.binding.Operation.Name, invocation: id, input: hex.EncodeToString(sum[:])}, nil
+	r.input = hex.EncodeToString(sum[:])
+	return r, nil
+}
+
+// clientToken is the member of the input that the model marks as the idempotency
+// token, "" when it is absent. The Go field has the member's index.
+func clientToken(c *call) string {
+	if c.binding.Operation.Input == shape.None {
+		return ""
+	}
+	for i, m := range c.binding.Model.Shapes[c.binding.Operation.Input].Members {
+		if !m.IdempotencyToken {
+			continue
+		}
+		if token, ok := reflect.ValueOf(c.input).Elem().Field(i).Interface().(*string); ok && token != nil {
+			return *token
+		}
+	}
+	return ""
+}
+
+// mismatch is the operation's own error for a token that was used with another input.
+func mismatch(c *call) error {
+	const text = "The client token, or the invocation id, was used for another request."
+	for _, ref := range c.binding.Operation.Errors {
+		if name := c.binding.Model.Shapes[ref].Name; name == "IdempotentParameterMismatch" || name == "ConflictException" {
+			return fault.New(http.StatusBadRequest, name, text)
+		}
+	}
+	return fault.Validation(text)
 }
 
 // earlier looks for the answer of an earlier attempt.
@@ -72,9 +112,12 @@ func (s *Service) earlier(ctx context.Context, c *call) (answer any, again bool,
 	case err != nil:
 		return nil, false, err
 	case input != c.replay.input:
-		return nil, false, fault.Validation("The invocation id was used for another request.")
+		return nil, false, mismatch(c)
+	case sealed == nil && s.Repeatable(c.binding.Model.SigningName, c.binding.Operation.Name):
+		c.claimed = true
+		return nil, false, nil
 	case sealed == nil:
-		return nil, false, fault.New(409, "ConflictException", "An earlier attempt of this request was carried out, or still is, and its answer is not known here: look at the resource instead of repeating.")
+		return nil, false, fault.New(http.StatusConflict, "ConflictException", "An earlier attempt of this request was carried out, or still is, and its answer is not known here: look at the resource instead of repeating.")
 	}
 	return s.readAnswer(ctx, c, sealed)
 }
@@ -93,11 +136,11 @@ func (s *Service) readAnswer(ctx context.Context, c *call, sealed []byte) (any, 
 
 // claim takes the invocation id inside the transaction of the change.
 func (s *Service) claim(tx *db.Tx, c *call) error {
-	if c.replay == nil {
+	if c.replay == nil || c.claimed {
 		return nil
 	}
-	n, err := tx.Exec(`insert into audit_answer(account, region, principal, operation, invocation, input, at)
-		values($1, $2, $3, $4, $5, $6, $7) on conflict do nothing`, c.replay.args(tx.Scope, c.replay.input, db.Micros(tx.Now))...)
+	n, err := tx.Exec(`insert into audit_answer(account, region, principal, operation, invocation, input, until)
+		values($1, $2, $3, $4, $5, $6, $7) on conflict do nothing`, c.replay.args(tx.Scope, c.replay.input, db.Micros(tx.Now.Add(c.replay.keep)))...)
 	if err != nil {
 		return err
 	}
@@ -126,7 +169,7 @@ func (s *Service) keepAnswer(ctx context.Context, c *call, out any) error {
 // prune forgets answers that no SDK will ask for again.
 func (s *Service) prune(ctx context.Context, r *task.Run) error {
 	return s.DB.Update(ctx, func(tx *db.Tx) error {
-		_, err := tx.Exec("delete from audit_answer where at < $1", db.Micros(tx.Now.Add(-keepFor)))
+		_, err := tx.Exec("delete from audit_answer where until < $1", db.Micros(tx.Now))
 		if err != nil {
 			return err
 		}

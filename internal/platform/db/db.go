@@ -29,7 +29,7 @@ type DB struct {
 
 // engine is what differs between the two stores.
 type engine interface {
-	update(ctx context.Context, f func(*Tx) error) error
+	update(ctx context.Context, f func(*Tx) error, durable bool) error
 	view(ctx context.Context, f func(*Tx) error) error
 	close() error
 }
@@ -75,14 +75,23 @@ func (d *DB) BeforeCommit(hook func(*Tx) error) { d.hooks = append(d.hooks, hook
 
 // Update runs f in a durable transaction: when Update returns nil, what f wrote
 // survives a crash. An error of f rolls it back and is returned as it is.
-func (d *DB) Update(ctx context.Context, f func(*Tx) error) error {
+func (d *DB) Update(ctx context.Context, f func(*Tx) error) error { return d.change(ctx, f, true) }
+
+// UpdateLoosely is Update without waiting for the disk: what f wrote survives the end
+// of this process, but a failure of the machine may undo it, unless an Update came
+// after it. It is for what may as well not have happened, such as a lease.
+func (d *DB) UpdateLoosely(ctx context.Context, f func(*Tx) error) error {
+	return d.change(ctx, f, false)
+}
+
+func (d *DB) change(ctx context.Context, f func(*Tx) error, durable bool) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if err := d.frozen.Load(); err != nil {
 		return *err
 	}
-	return explain(d.engine.update(ctx, f))
+	return explain(d.engine.update(ctx, f, durable))
 }
 
 // View runs f in a read-only transaction on one snapshot.

@@ -214,6 +214,25 @@ func TestInsideABubble(t *testing.T) {
 	})
 }
 
+func TestOnlyLooseUpdatesDoNotWaitForTheDisk(t *testing.T) {
+	dbtest.Each(t, []db.Migrations{schema}, func(t *testing.T, d *db.DB) {
+		query, durable, loose := "pragma synchronous", "2", "1"
+		if d.Postgres() {
+			query, durable, loose = "show synchronous_commit", "on", "off"
+		}
+		var mode string
+		look := func(tx *db.Tx) error { return tx.QueryRow(query).Scan(&mode) }
+		for i, x := range []struct {
+			update func(context.Context, func(*db.Tx) error) error
+			want   string
+		}{{d.Update, durable}, {d.UpdateLoosely, loose}, {d.UpdateLoosely, loose}, {d.Update, durable}, {d.Update, durable}} {
+			if err := x.update(t.Context(), look); err != nil || mode != x.want {
+				t.Errorf("%d: %q, want %q, %v", i, mode, x.want, err)
+			}
+		}
+	})
+}
+
 func BenchmarkUpdate(b *testing.B) {
 	d := dbtest.SQLite(b, schema)
 	var n int64

@@ -49,7 +49,10 @@ func (p *postgres) view(ctx context.Context, f func(*Tx) error) error {
 	return f(p.db.newTx(ctx, stx))
 }
 
-func (p *postgres) update(ctx context.Context, f func(*Tx) error) error {
+func (p *postgres) update(ctx context.Context, f func(*Tx) error, durable bool) error {
+	if !durable {
+		f = loosely(f)
+	}
 	for try := 0; ; try++ {
 		err := p.once(ctx, f)
 		if err == nil || try == maxRetries || !mayRetry(err) {
@@ -58,6 +61,16 @@ func (p *postgres) update(ctx context.Context, f func(*Tx) error) error {
 		if err := pause(ctx, try); err != nil {
 			return err
 		}
+	}
+}
+
+// loosely lets a transaction end before the server has it on disk.
+func loosely(f func(*Tx) error) func(*Tx) error {
+	return func(tx *Tx) error {
+		if _, err := tx.Exec("set local synchronous_commit = off"); err != nil {
+			return err
+		}
+		return f(tx)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"sync"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -23,6 +24,7 @@ type sqlite struct {
 	db       *DB
 	pool     *sql.DB
 	readers  *readers
+	loose    bool // the connection does not wait for the disk
 	queue    chan *request
 	gate     sync.RWMutex // held for reading while a request is handed in
 	shut     bool
@@ -30,12 +32,13 @@ type sqlite struct {
 
 // request is one Update on its way through the writer.
 type request struct {
-	ctx   context.Context
-	f     func(*Tx) error
-	tx    *Tx
-	err   error
-	panic any
-	done  chan struct{}
+	ctx     context.Context
+	f       func(*Tx) error
+	durable bool
+	tx      *Tx
+	err     error
+	panic   any
+	done    chan struct{}
 }
 
 func (d *DB) openSQLite(ctx context.Context, path string) error {
@@ -59,8 +62,8 @@ func (d *DB) openSQLite(ctx context.Context, path string) error {
 	return nil
 }
 
-func (s *sqlite) update(ctx context.Context, f func(*Tx) error) error {
-	r := &request{ctx: ctx, f: f, done: make(chan struct{})}
+func (s *sqlite) update(ctx context.Context, f func(*Tx) error, durable bool) error {
+	r := &request{ctx: ctx, f: f, durable: durable, done: make(chan struct{})}
 	s.gate.RLock()
 	if s.shut {
 		s.gate.RUnlock()
@@ -120,7 +123,7 @@ func (s *sqlite) commit(group []*request) {
 	if len(group) == 0 {
 		return
 	}
-	if err := s.exec("begin immediate"); err != nil {
+	if err := s.begin(group); err != nil {
 		failAll(group, err)
 		return
 	}
@@ -142,6 +145,23 @@ func (s *sqlite) commit(group []*request) {
 		_ = s.exec("rollback")
 		failAll(group, err)
 	}
+}
+
+// begin opens the shared transaction, which waits for the disk when one of the group
+// asks for it. The pragma is not prepared: it takes effect while it is parsed.
+func (s *sqlite) begin(group []*request) error {
+	loose := !slices.ContainsFunc(group, func(r *request) bool { return r.durable })
+	if loose != s.loose {
+		mode := "pragma synchronous = full"
+		if loose {
+			mode = "pragma synchronous = normal"
+		}
+		if _, err := s.conn.ExecContext(context.Background(), mode); err != nil {
+			return err
+		}
+		s.loose = loose
+	}
+	return s.exec("begin immediate")
 }
 
 // one runs a request inside its savepoint. Its own error says that the shared

@@ -130,7 +130,7 @@ func scanRow(rows *sql.Rows) (*Row, error) {
 // About lists the facts whose subject is one of subjects, in their order, after a
 // position, at most limit.
 func (j *Journal) About(tx *db.Tx, subjects []string, after int64, limit int) ([]*Row, error) {
-	f := new(db.Filter).And("position > ?", after).In("subject", subjects)
+	f := new(db.Filter).And("position > 0").And("position > ?", after).In("subject", subjects)
 	f.Args = append(f.Args, limit)
 	return db.Rows(tx, fmt.Sprintf("select %s from journal_row%s order by position limit $%d", columns, f.Where(), len(f.Args)), f.Args, scanRow)
 }

@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/watchbill/watchbill/internal/platform/file"
 )
 
 const (
@@ -50,11 +52,9 @@ func newSigner(dir string) (*Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	if err := writeDurably(filepath.Join(dir, verifierFile), []byte(public+"\n"), 0o644); err != nil {
-		return nil, err
-	}
-	if err := writeDurably(filepath.Join(dir, keyFile), []byte(private+"\n"), 0o600); err != nil {
-		return nil, err
+	err = errors.Join(file.Write(filepath.Join(dir, verifierFile), []byte(public+"\n"), 0o644), file.Write(filepath.Join(dir, keyFile), []byte(private+"\n"), 0o600))
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
 	}
 	return makeSigner(dir, private, public)
 }
@@ -81,7 +81,7 @@ func (s *Signer) open(text []byte) (tlog.Tree, error) {
 }
 
 func (s *Signer) keep(text []byte) error {
-	return writeDurably(filepath.Join(s.dir, headFile), text, 0o644)
+	return file.Write(filepath.Join(s.dir, headFile), text, 0o644)
 }
 
 // kept is the head outside, nil when none was written yet.
@@ -91,30 +91,4 @@ func (s *Signer) kept() ([]byte, error) {
 		return nil, nil
 	}
 	return b, err
-}
-
-// writeDurably replaces a file as a whole: a crash leaves the old one or the new.
-func writeDurably(path string, data []byte, mode fs.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
-	if err != nil {
-		return fmt.Errorf("journal: %w", err)
-	}
-	defer func() { _ = os.Remove(f.Name()) }()
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
-	if err != nil {
-		return fmt.Errorf("journal: write %s: %w", filepath.Base(path), err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("journal: %w", err)
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("journal: %w", err)
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

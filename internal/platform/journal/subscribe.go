@@ -72,7 +72,7 @@ func (j *Journal) next(ctx context.Context, s *subscriber) (rows []*Row, head in
 				return err
 			}
 		}
-		f := new(db.Filter).And("position > ?", s.seen).And("position <= ?", head).In("kind", s.Kinds)
+		f := new(db.Filter).And("position > 0").And("position > ?", s.seen).And("position <= ?", head).In("kind", s.Kinds)
 		rows, err = db.Rows(tx, "select "+columns+" from journal_row"+f.Where()+fmt.Sprintf(" order by position limit %d", pageRows), f.Args, scanRow)
 		return err
 	})

@@ -14,13 +14,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"sync"
 	"time"
 
 	"gocloud.dev/secrets"
 	"gocloud.dev/secrets/localsecrets"
+
+	"github.com/watchbill/watchbill/internal/platform/file"
 )
 
 // ErrOpen says that a sealed value does not open: another key, another place, or
@@ -55,28 +55,11 @@ func New(k *secrets.Keeper) *Sealer { return &Sealer{keeper: k, known: map[strin
 // OpenFile makes a sealer on a key in a file of mode 0600, which is made when there
 // is none.
 func OpenFile(path string) (*Sealer, error) {
-	key, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		key = make([]byte, keyLength)
-		_, _ = rand.Read(key) // never fails
-		err = writeKey(path, key)
-	}
+	key, err := file.Key(path)
 	if err != nil {
 		return nil, fmt.Errorf("seal: %w", err)
 	}
-	if len(key) != keyLength {
-		return nil, fmt.Errorf("seal: %s holds %d bytes, a key has %d", path, len(key), keyLength)
-	}
-	return New(localsecrets.NewKeeper([keyLength]byte(key))), nil
-}
-
-func writeKey(path string, key []byte) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(key)
-	return errors.Join(err, f.Sync(), f.Close())
+	return New(localsecrets.NewKeeper([file.KeyBytes]byte(key))), nil
 }
 
 // Seal encrypts plaintext for the place that aad names. The same text seals to

@@ -16,13 +16,14 @@ import (
 )
 
 const (
-	leaseFor    = 12 * time.Second
-	heartbeat   = 4 * time.Second
-	pollEvery   = time.Second // the net under the wake-ups; other hubs' tasks
-	slots       = 64
-	maxAttempts = 20
-	maxPause    = 5 * time.Minute
-	claimAtOnce = 64
+	leaseFor        = 12 * time.Second
+	heartbeat       = 4 * time.Second
+	pauseAfterError = 250 * time.Millisecond
+	pollEvery       = time.Second // the net under the wake-ups; other hubs' tasks
+	slots           = 64
+	maxAttempts     = 20
+	maxPause        = 5 * time.Minute
+	claimAtOnce     = 64
 )
 
 // Handler does the work of a kind of task. Its context carries the task's scope.
@@ -43,6 +44,7 @@ type kind struct {
 type Engine struct {
 	db      *db.DB
 	log     *slog.Logger
+	place   string
 	owner   string
 	kinds   map[string]kind
 	alarm   alarm
@@ -74,6 +76,11 @@ func (e *Engine) HandleWith(name string, o Options, h Handler) {
 	e.kinds[name] = kind{handle: h, opts: o}
 }
 
+// Place names where this engine runs, before Start. Only one engine may run in a
+// place at a time: what an earlier one of the same place left running is taken up at
+// the start, without waiting for its leases to run out.
+func (e *Engine) Place(name string) { e.place, e.owner = name, name+"/"+rand.Text() }
+
 // Pause stops claiming, for a hub whose clock is wrong; tasks under way go on.
 func (e *Engine) Pause(on bool) {
 	e.paused.Store(on)
@@ -91,27 +98,50 @@ func (e *Engine) Start(ctx context.Context) error {
 	go e.beat(beats)
 	other, end := e.db.Listen(topic)
 	defer end()
+	refused := false
 	for ctx.Err() == nil {
 		n, err := e.claimAndRun(ctx)
-		if err != nil {
-			e.log.ErrorContext(ctx, "claim tasks", "error", err)
-		}
-		if n == 0 || err != nil {
+		switch {
+		case err != nil:
+			if !refused {
+				e.log.ErrorContext(ctx, "claim tasks", "error", err)
+			}
+			rest(ctx)
+		case n == 0:
 			e.alarm.wait(ctx, other, e.nextWake(ctx))
 		}
+		if refused && err == nil {
+			e.log.InfoContext(ctx, "tasks are claimed again")
+		}
+		refused = err != nil
 	}
 	e.running.Wait()
 	return nil
 }
 
+// rest waits after an error of the store. Due tasks would end any other wait at once.
+func rest(ctx context.Context) {
+	t := time.NewTimer(pauseAfterError)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
 // reclaim frees the tasks of processes that ended without finishing them. The
-// file of SQLite has one process, so whoever owned a task is gone.
+// file of SQLite has one process, so whoever owned a task is gone; on PostgreSQL only
+// who ran in the same place is, and the leases of the others run out by themselves.
 func (e *Engine) reclaim(ctx context.Context) error {
-	if e.db.Postgres() {
-		return nil // leases run out by themselves
+	before := e.place + "/"
+	if !e.db.Postgres() {
+		before = ""
+	} else if e.place == "" {
+		return nil
 	}
 	return e.db.Update(ctx, func(tx *db.Tx) error {
-		_, err := tx.Exec("update task_task set owner = '', wake = $1 where owner <> '' and owner <> $2 and dead = 0", db.Micros(tx.Now), e.owner)
+		_, err := tx.Exec("update task_task set owner = '', wake = $1 where owner <> '' and owner <> $2 and dead = 0 and substr(owner, 1, length($3)) = $3",
+			db.Micros(tx.Now), e.owner, before)
 		return err
 	})
 }

@@ -13,9 +13,10 @@ import (
 )
 
 // claim takes at most n due tasks that this engine has a handler for. With a time
-// it takes those due by then instead of by now.
+// it takes those due by then instead of by now. A claim that a failure of the machine
+// undoes is made again by whoever comes next: nothing waits for the disk.
 func (e *Engine) claim(ctx context.Context, n int, by time.Time) (runs []*Run, err error) {
-	err = e.db.Update(ctx, func(tx *db.Tx) error {
+	err = e.db.UpdateLoosely(ctx, func(tx *db.Tx) error {
 		now := tx.Now
 		if !by.IsZero() {
 			now = by
@@ -84,7 +85,7 @@ func (e *Engine) underWay() (ids []string) {
 }
 
 func (e *Engine) renew(ctx context.Context, ids []string) error {
-	return e.db.Update(ctx, func(tx *db.Tx) error {
+	return e.db.UpdateLoosely(ctx, func(tx *db.Tx) error {
 		f := &db.Filter{Args: []any{db.Micros(tx.Now.Add(leaseFor))}}
 		f.And("owner = ?", e.owner).And("dead = 0").In("id", ids)
 		_, err := tx.Exec("update task_task set wake = $1"+f.Where(), f.Args...)

@@ -228,8 +228,12 @@ func TestSeveralEnginesShareTheWork(t *testing.T) {
 }
 
 func TestReclaimAfterACrash(t *testing.T) {
-	d := dbtest.SQLite(t, schema...)
+	dbtest.Each(t, schema, func(t *testing.T, d *db.DB) { reclaimAfterACrash(t, d) })
+}
+
+func reclaimAfterACrash(t *testing.T, d *db.DB) {
 	dead := tasktest.New(t, d)
+	dead.Place("here")
 	hang := make(chan struct{})
 	claimed := make(chan struct{})
 	var fenced error
@@ -245,6 +249,7 @@ func TestReclaimAfterACrash(t *testing.T) {
 	go func() { _ = dead.RunDue(context.Background()) }()
 	<-claimed
 	alive := tasktest.New(t, d)
+	alive.Place("here")
 	done := make(chan int, 1)
 	alive.Handle("a", func(_ context.Context, r *task.Run) error { done <- r.Attempt; return nil })
 	start := time.Now()
@@ -257,4 +262,42 @@ func TestReclaimAfterACrash(t *testing.T) {
 	if !errors.Is(fenced, task.ErrFenced) {
 		t.Fatal(fenced)
 	}
+}
+
+func TestTasksOfAnotherPlaceAreLeftAlone(t *testing.T) {
+	dbtest.Each(t, schema, func(t *testing.T, d *db.DB) {
+		if !d.Postgres() {
+			t.Skip("one process at a time uses a SQLite file")
+		}
+		other := tasktest.New(t, d)
+		other.Place("there")
+		hang, claimed, finished := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+		other.Handle("a", func(ctx context.Context, r *task.Run) error {
+			close(claimed)
+			<-hang
+			err := d.Update(ctx, r.Done)
+			finished <- err
+			return err
+		})
+		enqueue(t, d, other, task.Spec{Kind: "a", Key: "k"})
+		go func() { _ = other.RunDue(context.Background()) }()
+		<-claimed
+		for _, place := range []string{"the", "here", ""} {
+			e := tasktest.New(t, d)
+			if place != "" {
+				e.Place(place)
+			}
+			e.Handle("a", func(context.Context, *task.Run) error { t.Errorf("taken up in %q", place); return nil })
+			ctx, stop := context.WithCancel(t.Context())
+			e.Handle("b", func(context.Context, *task.Run) error { stop(); return nil })
+			enqueue(t, d, e, task.Spec{Kind: "b", Key: "k"})
+			if err := e.Start(ctx); err != nil { // it takes up first, then runs what is due, then ends
+				t.Error(err)
+			}
+		}
+		close(hang)
+		if err := <-finished; err != nil {
+			t.Fatal(err)
+		}
+	})
 }

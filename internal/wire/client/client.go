@@ -4,13 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/watchbill/watchbill/internal/wire/shape"
@@ -28,11 +26,9 @@ type Config struct {
 	Credentials func(ctx context.Context) (Credentials, error) // nil: unsigned
 	CAFile      string                                         // PEM; "" for the system's authorities
 	HTTP        *http.Client                                   // nil: one of its own; then CAFile applies
-	// Models are the schemas of the services to call. A JSON service may be
-	// called without one; its timestamps are then the caller's to convert.
-	Models   []*shape.Model
-	Attempts int           // of one call at most; 0 is 4
-	Timeout  time.Duration // of one attempt; 0 is 30 s
+	Models      []*shape.Model                                 // of the services to call
+	Attempts    int                                            // of one call at most; 0 is 4
+	Timeout     time.Duration                                  // of one attempt; 0 is 30 s
 }
 
 // Client calls operations. It is safe for use by several goroutines.
@@ -87,7 +83,6 @@ type Error struct {
 	Message   string
 	Status    int
 	RequestID string
-	Body      json.RawMessage // the whole answer of a JSON service
 }
 
 // Error is the code, the message and the request id.
@@ -110,26 +105,30 @@ func Code(err error) string {
 	return ""
 }
 
-// targets are the X-Amz-Target prefixes of JSON services called without a model.
-var targets = map[string]string{"ssm": "AmazonSSM", "ssm-contacts": "SSMContacts"}
-
 // Call runs an operation of a service, named by its signing name. In is the
-// generated input, or anything whose JSON is the input; nil is an empty one. Out
-// is a pointer to the generated output, or to anything that JSON reads into; nil
-// drops the answer. Errors of the service are *Error.
+// generated input, or anything whose JSON is the input with times in seconds; nil
+// is an empty one. Out is a pointer to the generated output, or to anything that
+// such JSON reads into; nil drops the answer. Errors of the service are *Error.
 func (c *Client) Call(ctx context.Context, service, operation string, in, out any) error {
-	k := &call{service: service, operation: operation, out: out}
-	if err := k.prepare(c.config.Models, in); err != nil {
+	k := &call{service: service, operation: operation}
+	for _, m := range c.config.Models {
+		if m.SigningName == service {
+			k.model, k.op = m, m.Operation(operation)
+		}
+	}
+	if k.model == nil {
+		return fmt.Errorf("client: %s:%s: no model of the service", service, operation)
+	}
+	r, err := k.encode(in)
+	if err != nil {
 		return fmt.Errorf("client: %s:%s: %w", service, operation, err)
 	}
+	k.request = r
 	answer, err := c.send(ctx, k)
 	if err != nil {
 		return err
 	}
-	if out == nil {
-		return nil
-	}
-	if err := k.decode(answer); err != nil {
+	if err := k.decode(answer, out); err != nil {
 		return fmt.Errorf("client: %s:%s: answer: %w", service, operation, err)
 	}
 	return nil
@@ -139,67 +138,6 @@ func (c *Client) Call(ctx context.Context, service, operation string, in, out an
 type call struct {
 	service, operation string
 	model              *shape.Model
-	op                 *shape.Operation
-	method, path       string
-	query              url.Values
-	header             http.Header
-	body               []byte
-	out                any
-}
-
-func (k *call) prepare(models []*shape.Model, in any) error {
-	for _, m := range models {
-		if m.SigningName == k.service {
-			k.model, k.op = m, m.Operation(k.operation)
-		}
-	}
-	tree, err := treeOf(in)
-	if err != nil {
-		return err
-	}
-	k.method, k.path, k.header = http.MethodPost, "/", http.Header{}
-	switch {
-	case k.model != nil && k.model.Protocol == "rest-json":
-		return k.prepareREST(tree)
-	case k.model != nil && k.model.Protocol == "query":
-		return k.prepareQuery(tree)
-	}
-	return k.prepareJSON(tree)
-}
-
-func (k *call) prepareJSON(tree map[string]any) error {
-	prefix := targets[k.service]
-	if k.model != nil {
-		prefix = k.model.TargetPrefix
-	}
-	if prefix == "" {
-		return errors.New("no model of the service")
-	}
-	k.header.Set("Content-Type", "application/x-amz-json-1.1")
-	k.header.Set("X-Amz-Target", prefix+"."+k.operation)
-	var value any = tree
-	if k.op != nil {
-		value = toWire(k.model, k.op.Input, value)
-	}
-	var err error
-	k.body, err = json.Marshal(value)
-	return err
-}
-
-// treeOf is the JSON of in as maps, lists and numbers as written.
-func treeOf(in any) (map[string]any, error) {
-	if in == nil {
-		return map[string]any{}, nil
-	}
-	data, err := json.Marshal(in)
-	if err != nil {
-		return nil, err
-	}
-	tree := map[string]any{}
-	d := json.NewDecoder(strings.NewReader(string(data)))
-	d.UseNumber()
-	if err := d.Decode(&tree); err != nil {
-		return nil, fmt.Errorf("the input is not an object: %w", err)
-	}
-	return tree, nil
+	op                 *shape.Operation // nil: the model does not have it
+	request            *shape.Request
 }

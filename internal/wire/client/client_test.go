@@ -13,6 +13,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/watchbill/watchbill/internal/api/incidents"
+	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/api/sts"
 	"github.com/watchbill/watchbill/internal/wire/client"
 	"github.com/watchbill/watchbill/internal/wire/shape"
 	"github.com/watchbill/watchbill/internal/wire/sigv4"
@@ -20,41 +23,7 @@ import (
 
 var creds = client.Credentials{AccessKeyID: "AKIAEXAMPLE", SecretAccessKey: "secret", SessionToken: "token"}
 
-// A service of each protocol with one operation each.
-var shapes = []shape.Shape{
-	0: {Name: "In", Kind: shape.Structure, Members: []shape.Member{
-		{Name: "arn", Shape: 1, Location: "uri", LocationName: "arn"},
-		{Name: "keys", Shape: 2, Location: "querystring", LocationName: "keys"},
-		{Name: "at", Shape: 3},
-		{Name: "map", Shape: 4},
-	}},
-	1: {Name: "S", Kind: shape.String}, 2: {Name: "L", Kind: shape.List, Elem: 1}, 3: {Name: "T", Kind: shape.Timestamp},
-	4: {Name: "M", Kind: shape.Map, Key: 1, Elem: 3},
-	5: {Name: "Out", Kind: shape.Structure, Members: []shape.Member{{Name: "at", Shape: 3}, {Name: "n", Shape: 6}, {Name: "list", Shape: 2}}},
-	6: {Name: "I", Kind: shape.Integer},
-	7: {Name: "Plain", Kind: shape.Structure, Members: []shape.Member{{Name: "arn", Shape: 1}, {Name: "keys", Shape: 2}, {Name: "at", Shape: 3}, {Name: "map", Shape: 4}}},
-}
-
-var models = []*shape.Model{
-	{SigningName: "json", Protocol: "json", TargetPrefix: "T", Shapes: shapes, Operations: []shape.Operation{{Name: "Op", Input: 7, Output: 5}}},
-	{SigningName: "rest", Protocol: "rest-json", Shapes: shapes, Operations: []shape.Operation{{Name: "Op", Method: "POST", URI: "/t/{arn}", Input: 0, Output: 5}}},
-	{SigningName: "sts", Protocol: "query", Version: "2011-06-15", Shapes: shapes, Operations: []shape.Operation{{Name: "Op", ResultWrapper: "OpResult", Input: 7, Output: 5}}},
-}
-
-type input struct {
-	Arn  string               `json:"arn,omitzero"`
-	Keys []string             `json:"keys,omitzero"`
-	At   time.Time            `json:"at,omitzero"`
-	Map  map[string]time.Time `json:"map,omitzero"`
-}
-
-type output struct {
-	At   *time.Time `json:"at"`
-	N    int        `json:"n"`
-	List []string   `json:"list"`
-}
-
-var instant = time.Date(2026, 11, 22, 10, 0, 0, 500_000_000, time.UTC)
+var models = []*shape.Model{ssm.Model, incidents.Model, sts.Model}
 
 // serve answers with handle and checks every signature on the way.
 func serve(t *testing.T, handle func(w http.ResponseWriter, r *http.Request, body string)) *client.Client {
@@ -79,49 +48,99 @@ func serve(t *testing.T, handle func(w http.ResponseWriter, r *http.Request, bod
 	return c
 }
 
+// One operation of each protocol, as it stands on the wire.
 func TestProtocols(t *testing.T) {
 	t.Parallel()
-	in := input{Arn: "arn:aws:x::1:a/b c", Keys: []string{"k+1", "k2"}, At: instant, Map: map[string]time.Time{"m": instant}}
-	jsonAnswer := `{"at":1795341600.5,"n":7,"list":["a"]}`
-	cases := []struct{ service, line, body, answer string }{
-		{"json", "POST /", `{"arn":"arn:aws:x::1:a/b c","at":1795341600.500,"keys":["k+1","k2"],"map":{"m":1795341600.500}}`, jsonAnswer},
-		{"rest", "POST /t/arn%3Aaws%3Ax%3A%3A1%3Aa%2Fb%20c?keys=k%2B1&keys=k2", `{"at":1795341600.500,"map":{"m":1795341600.500}}`, jsonAnswer},
+	instant := time.Date(2026, 11, 22, 10, 0, 0, 500_000_000, time.UTC)
+	role := "arn:aws:iam::123456789012:role/a b"
+	cases := []struct {
+		service, operation string
+		in                 any
+		line, body, answer string
+		out, want          any
+	}{
 		{
-			"sts", "POST /", "Action=Op&Version=2011-06-15&arn=arn%3Aaws%3Ax%3A%3A1%3Aa%2Fb+c&at=2026-11-22T10%3A00%3A00.5Z&keys.member.1=k%2B1&keys.member.2=k2&map.m=2026-11-22T10%3A00%3A00.5Z",
-			`<OpResponse xmlns="u"><OpResult><at>2026-11-22T10:00:00.5Z</at><n>7</n><list><member>a</member></list></OpResult></OpResponse>`,
+			"ssm", "CreateActivation", &ssm.CreateActivationInput{IamRole: new("r"), ExpirationDate: &instant},
+			"POST /", `{"ExpirationDate":1795341600.500,"IamRole":"r"}`, `{"ActivationId":"a","ActivationCode":"c","New":1}`,
+			&ssm.CreateActivationOutput{}, &ssm.CreateActivationOutput{ActivationId: new("a"), ActivationCode: new("c")},
+		},
+		{
+			"ssm-incidents", "UntagResource", &incidents.UntagResourceInput{ResourceArn: new("arn:aws:x::1:a/b c"), TagKeys: []string{"k+1", "k 2"}},
+			"DELETE /tags/arn%3Aaws%3Ax%3A%3A1%3Aa%2Fb%20c?tagKeys=k%2B1&tagKeys=k%202", "", "", &incidents.UntagResourceOutput{}, &incidents.UntagResourceOutput{},
+		},
+		{
+			"sts", "AssumeRole", &sts.AssumeRoleInput{RoleArn: &role, RoleSessionName: new("s"), TransitiveTagKeys: []string{"a", "b"}},
+			"POST /", "Action=AssumeRole&RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fa+b&RoleSessionName=s&TransitiveTagKeys.member.1=a&TransitiveTagKeys.member.2=b&Version=2011-06-15",
+			`<AssumeRoleResponse xmlns="u"><AssumeRoleResult><Credentials><Expiration>2026-11-22T10:00:00.5Z</Expiration></Credentials><PackedPolicySize>7</PackedPolicySize></AssumeRoleResult></AssumeRoleResponse>`,
+			&sts.AssumeRoleOutput{}, &sts.AssumeRoleOutput{Credentials: &sts.Credentials{Expiration: &instant}, PackedPolicySize: new(int32(7))},
+		},
+		{
+			"ssm", "GetParameter",
+			map[string]any{"Name": "a", "WithDecryption": true},
+			"POST /", `{"Name":"a","WithDecryption":true}`, `{"Parameter":{"Name":"a","Version":3,"LastModifiedDate":1795341600.5}}`,
+			&map[string]any{}, &map[string]any{"Parameter": map[string]any{"Name": "a", "Version": 3.0, "LastModifiedDate": 1795341600.5}},
+		},
+		{
+			"ssm-incidents", "GetIncidentRecord", json.RawMessage(`{"arn":"a"}`),
+			"GET /getIncidentRecord?arn=a", "", `{"incidentRecord":{"arn":"a"}}`, &json.RawMessage{}, new(json.RawMessage(`{"incidentRecord":{"arn":"a"}}`)),
+		},
+		{
+			"ssm", "UpdateInstanceInformation",
+			map[string]string{"InstanceId": "mi-1"},
+			"POST /", `{"InstanceId":"mi-1"}`, `{"a":1}`, &json.RawMessage{}, new(json.RawMessage(`{"a":1}`)),
 		},
 	}
 	for _, c := range cases {
-		t.Run(c.service, func(t *testing.T) {
+		t.Run(c.operation, func(t *testing.T) {
 			t.Parallel()
 			var line, got string
 			cl := serve(t, func(w http.ResponseWriter, r *http.Request, body string) {
 				line, got = r.Method+" "+r.RequestURI, body
 				_, _ = io.WriteString(w, c.answer)
 			})
-			var out output
-			if err := cl.Call(t.Context(), c.service, "Op", in, &out); err != nil {
+			if err := cl.Call(t.Context(), c.service, c.operation, c.in, c.out); err != nil {
 				t.Fatal(err)
 			}
 			if line != c.line || got != c.body {
 				t.Errorf("sent %s\n%s\nwant %s\n%s", line, got, c.line, c.body)
 			}
-			want := output{At: &instant, N: 7, List: []string{"a"}}
-			if d := cmp.Diff(want, out); d != "" {
+			if d := cmp.Diff(c.want, c.out); d != "" {
 				t.Error(d)
 			}
 		})
 	}
 }
 
+// What cannot be sent is an error before anything is.
+func TestRefusedInputs(t *testing.T) {
+	t.Parallel()
+	cl := serve(t, func(http.ResponseWriter, *http.Request, string) { t.Error("something was sent") })
+	cases := []struct {
+		service, operation string
+		in                 any
+	}{
+		{"ec2", "RunInstances", nil},
+		{"ssm-incidents", "Nothing", nil},
+		{"ssm-incidents", "ListTagsForResource", nil},
+		{"ssm", "GetParameter", map[string]int{"Name": 1}},
+		{"ssm", "GetParameter", map[string]string{"name": "a"}},
+		{"ssm", "GetParameter", func() {}},
+	}
+	for _, c := range cases {
+		if err := cl.Call(t.Context(), c.service, c.operation, c.in, nil); err == nil || client.Code(err) != "" {
+			t.Errorf("%s: %v", c.operation, err)
+		}
+	}
+}
+
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	cases := []struct{ name, service, header, body, code, message string }{
-		{"json", "json", "", `{"__type":"com.amazonaws#ParameterNotFound","message":"none"}`, "ParameterNotFound", "none"},
-		{"upper case message", "json", "", `{"__type":"X","Message":"none"}`, "X", "none"},
-		{"rest", "rest", "ConflictException:http://x", `{"message":"twice"}`, "ConflictException", "twice"},
+		{"json", "ssm", "", `{"__type":"com.amazonaws#ParameterNotFound","message":"none"}`, "ParameterNotFound", "none"},
+		{"upper case message", "ssm", "", `{"__type":"X","Message":"none"}`, "X", "none"},
+		{"rest", "ssm-incidents", "ConflictException:http://x", `{"message":"twice"}`, "ConflictException", "twice"},
 		{"query", "sts", "", `<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>`, "AccessDenied", "no"},
-		{"no form", "json", "", `gateway`, "Bad Request", ""},
+		{"no form", "ssm", "", `gateway`, "UnknownError", "Bad Request"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -134,7 +153,8 @@ func TestErrors(t *testing.T) {
 				w.WriteHeader(http.StatusBadRequest)
 				_, _ = io.WriteString(w, c.body)
 			})
-			err := cl.Call(t.Context(), c.service, "Op", input{Arn: "a"}, nil)
+			operation := map[string]string{"ssm": "GetParameter", "ssm-incidents": "ListReplicationSets", "sts": "GetCallerIdentity"}[c.service]
+			err := cl.Call(t.Context(), c.service, operation, nil, nil)
 			var e *client.Error
 			if !errors.As(err, &e) || e.Code != c.code || c.message != "" && e.Message != c.message || e.RequestID != "r-1" || e.Status != 400 {
 				t.Errorf("got %+v", err)
@@ -160,7 +180,7 @@ func TestRetries(t *testing.T) {
 			}
 			_, _ = io.WriteString(w, `{}`)
 		})
-		err := cl.Call(t.Context(), "json", "Op", nil, &json.RawMessage{})
+		err := cl.Call(t.Context(), "ssm", "GetParameter", nil, &json.RawMessage{})
 		if n.Load() != want || (err == nil) != (want == 3) {
 			t.Errorf("%d: %d attempts, %v", status, n.Load(), err)
 		}
@@ -175,7 +195,7 @@ func TestConnectionRefusedIsRetriedThenTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Call(t.Context(), "json", "Op", nil, nil); err == nil || client.Code(err) != "" {
+	if err := c.Call(t.Context(), "ssm", "GetParameter", nil, nil); err == nil || client.Code(err) != "" {
 		t.Errorf("got %v", err)
 	}
 }

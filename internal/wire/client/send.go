@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/watchbill/watchbill/internal/wire/shape"
 	"github.com/watchbill/watchbill/internal/wire/sigv4"
 )
 
@@ -29,7 +30,7 @@ const (
 var throttled = []string{"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown", "RequestTimeout", "RequestTimeoutException"}
 
 // send sends a call until it is answered or may not be sent again.
-func (c *Client) send(ctx context.Context, k *call) ([]byte, error) {
+func (c *Client) send(ctx context.Context, k *call) (*shape.Response, error) {
 	invocation := uuid.NewString()
 	for attempt := 1; ; attempt++ {
 		answer, err := c.once(ctx, k, invocation, attempt)
@@ -64,7 +65,7 @@ func wait(ctx context.Context, attempt int) error {
 	}
 }
 
-func (c *Client) once(ctx context.Context, k *call, invocation string, attempt int) ([]byte, error) {
+func (c *Client) once(ctx context.Context, k *call, invocation string, attempt int) (*shape.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()
 	req, err := c.request(ctx, k)
@@ -85,24 +86,26 @@ func (c *Client) once(ctx context.Context, k *call, invocation string, attempt i
 	if err != nil {
 		return nil, fmt.Errorf("client: %s:%s: %w: %w", k.service, k.operation, io.ErrUnexpectedEOF, err)
 	}
-	if res.StatusCode/100 != 2 {
-		return nil, k.fault(res, body)
+	answer := &shape.Response{Status: res.StatusCode, Header: res.Header, Body: body}
+	if answer.Status/100 != 2 {
+		return nil, k.fault(answer)
 	}
-	return body, nil
+	return answer, nil
 }
 
 func (c *Client) request(ctx context.Context, k *call) (*http.Request, error) {
-	target := c.endpoint.String() + k.path
-	if len(k.query) > 0 {
-		target += "?" + strings.ReplaceAll(k.query.Encode(), "+", "%20")
+	r := k.request
+	target := c.endpoint.String() + r.Path
+	if len(r.Query) > 0 {
+		target += "?" + strings.ReplaceAll(r.Query.Encode(), "+", "%20")
 	}
-	req, err := http.NewRequestWithContext(ctx, k.method, target, bytes.NewReader(k.body))
+	req, err := http.NewRequestWithContext(ctx, r.Method, target, bytes.NewReader(r.Body))
 	if err != nil {
 		return nil, fmt.Errorf("client: %s:%s: %w", k.service, k.operation, err)
 	}
-	req.Header = k.header.Clone()
-	if len(k.body) > 0 {
-		req.Header.Set("Content-Length", strconv.Itoa(len(k.body)))
+	req.Header = r.Header.Clone()
+	if len(r.Body) > 0 {
+		req.Header.Set("Content-Length", strconv.Itoa(len(r.Body)))
 	}
 	req.Header.Set("User-Agent", "watchbill")
 	return req, nil
@@ -119,5 +122,5 @@ func (c *Client) sign(ctx context.Context, req *http.Request, k *call) error {
 	if creds == (Credentials{}) {
 		return nil
 	}
-	return sigv4.Sign(req, k.body, creds, k.service, c.config.Region, time.Now())
+	return sigv4.Sign(req, k.request.Body, creds, k.service, c.config.Region, time.Now())
 }

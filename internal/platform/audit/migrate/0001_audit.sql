@@ -5,7 +5,7 @@ create table audit_answer(
 	operation {text} not null,
 	invocation {text} not null,
 	input {text} not null,
-	at bigint not null,
+	until bigint not null,
 	answer {blob},
 	primary key(account, region, principal, operation, invocation));
-create index audit_answer_at on audit_answer(at);
+create index audit_answer_until on audit_answer(until);

@@ -12,8 +12,8 @@ create table journal_row(
 	body {text} not null);
 create index journal_waiting on journal_row(at, id) where position = 0;
 create unique index journal_position on journal_row(position) where position > 0;
-create index journal_kind on journal_row(kind, position);
-create index journal_subject on journal_row(subject, position);
+create index journal_kind on journal_row(kind, position) where position > 0;
+create index journal_subject on journal_row(subject, position) where position > 0;
 create table journal_hash(
 	number bigint primary key,
 	hash {text} not null);

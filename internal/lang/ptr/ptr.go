@@ -1,0 +1,18 @@
+// Package ptr goes between values and the pointers of optional members.
+package ptr
+
+// Value is what p points to, the zero value when p is nil.
+func Value[T any](p *T) T {
+	if p == nil {
+		return *new(T)
+	}
+	return *p
+}
+
+// OrNil points to v, nil when v is the zero value.
+func OrNil[T comparable](v T) *T {
+	if v == *new(T) {
+		return nil
+	}
+	return &v
+}
