@@ -62,7 +62,7 @@ func newRealHub(t *testing.T) *realHub {
 		return hubnode.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.Secret.Reveal(), SessionToken: c.SessionToken.Reveal(), Expires: c.Expiration}, err
 	}})
 	h.commands = hubcommand.New(hubcommand.Service{DB: d, Tasks: e, Journal: j, Mailbox: m, Nodes: h.nodes, Documents: shellDocument, Sealer: sealer})
-	g := gateway.New(gateway.Config{Nodes: h.nodes, Commands: h.commands, Mailbox: m, Authenticate: ids.Authenticate, Logger: log})
+	g := gateway.New(gateway.Config{Nodes: h.nodes, Commands: h.commands, Mailbox: m, Authenticate: ids.Authenticate, Authorize: authz.New(nil).Authorize, Logger: log})
 	router := wire.NewRouter(wire.Config{Raw: g.Raw(), Authenticate: ids.Authenticate, Logger: log})
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", g.Handler())

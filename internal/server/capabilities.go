@@ -42,7 +42,7 @@ var models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, stsapi.M
 
 // migrations are the schemas of all packages.
 var migrations = []db.Migrations{
-	task.Migrations, journal.Migrations, audit.Migrations, identity.Migrations, tagging.Migrations, mailbox.Migrations,
+	Migrations, task.Migrations, journal.Migrations, audit.Migrations, identity.Migrations, tagging.Migrations, mailbox.Migrations,
 	parameter.Migrations, setting.Migrations, document.Migrations, node.Migrations, command.Migrations, automation.Migrations,
 	contact.Migrations, engage.Migrations, inbox.Migrations, opsitem.Migrations, incident.Migrations, alarm.Migrations,
 }

@@ -88,6 +88,10 @@ func compose(ctx context.Context, cfg Config, d *db.DB, log *slog.Logger) (*hub,
 		h.background["tasks"] = h.platform.tasks.Start
 		h.background["journal"] = h.platform.journal.Start
 		h.background["audit"] = h.platform.audit.Start
+		if c := h.newClock(); c != nil {
+			c.check(ctx) // before the first task
+			h.background["clock"] = c.watch
+		}
 		h.addBackground()
 	}
 	return h, nil
@@ -103,6 +107,9 @@ func (h *hub) openPlatform(ctx context.Context) (err error) {
 	}
 	signer, err := journal.OpenSigner(dir)
 	if err != nil {
+		return err
+	}
+	if err := h.checkKeys(ctx); err != nil {
 		return err
 	}
 	p.journal = journal.New(h.db, signer, h.log)

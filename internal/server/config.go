@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -20,6 +21,9 @@ type Config struct {
 	Account string   // 12 digits
 	Regions []string // the first is home
 	Names   []string // further names in the certificate
+	// PublicURL is where people reach the hub, for the links in pages; "" for the
+	// address of the listener. Hubs on one store need it: a link outlives its hub.
+	PublicURL string
 	// AdminKey fixes the first administrator's key, as ID:SECRET; "" makes one up.
 	AdminKey string
 	// StageUnit is what one minute of an escalation plan lasts; for drills.
@@ -72,6 +76,9 @@ func (c *Config) check() error {
 	}
 	if c.networks, err = parseNetworks(c.AllowPrivate); err != nil {
 		return err
+	}
+	if u, err := url.Parse(c.PublicURL); err != nil || c.PublicURL != "" && (u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
+		return fmt.Errorf("--public-url %q: write it as https://hub.example.com", c.PublicURL)
 	}
 	return c.checkDevHTTP()
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 
@@ -38,4 +39,6 @@ func (h *hub) pages() []string {
 }
 
 // setURL tells those who make links where people reach the hub.
-func (h *hub) setURL(url string) { h.all.engage.BaseURL = url }
+func (h *hub) setURL(url string) {
+	h.all.engage.BaseURL = strings.TrimSuffix(cmp.Or(h.cfg.PublicURL, url), "/")
+}

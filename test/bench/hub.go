@@ -63,6 +63,28 @@ func (h *hubProcess) stop() {
 	_ = h.cmd.Wait()
 }
 
+// cpu is the processor time that the hub has used.
+func (h *hubProcess) cpu() (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", h.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(text), ") ") // the fields after the name, from the third on
+	f := strings.Fields(rest)
+	if len(f) < 13 {
+		return 0, fmt.Errorf("/proc/%d/stat is too short", h.cmd.Process.Pid)
+	}
+	var ticks int
+	for _, s := range f[11:13] { // utime and stime, in hundredths of a second
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			return 0, err
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond, nil
+}
+
 // rss is the resident memory in MiB.
 func (h *hubProcess) rss() (float64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", h.cmd.Process.Pid))

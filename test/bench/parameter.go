@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -45,18 +46,43 @@ func once(c net.Conn, in *bufio.Reader, request []byte) error {
 	if _, err := c.Write(request); err != nil {
 		return err
 	}
-	resp, err := http.ReadResponse(in, nil)
+	status, length, err := head(in)
 	if err != nil {
 		return err
 	}
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
+	if strings.Contains(status, " 200 ") {
+		_, err = in.Discard(length)
 		return err
 	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", resp.Status, body)
+	body, err := io.ReadAll(io.LimitReader(in, int64(length)))
+	return errors.Join(fmt.Errorf("%s: %s", status, body), err)
+}
+
+// head reads an answer up to its body. A generator that takes answers apart less than
+// a client would leaves more of the machine to what is measured.
+func head(in *bufio.Reader) (status string, length int, err error) {
+	line, err := in.ReadSlice('\n')
+	if err != nil {
+		return "", 0, err
 	}
-	return nil
+	status, length = string(line), -1
+	for {
+		if line, err = in.ReadSlice('\n'); err != nil {
+			return "", 0, err
+		}
+		if len(line) <= 2 {
+			break
+		}
+		if name, value, _ := bytes.Cut(line, []byte(":")); bytes.EqualFold(name, []byte("content-length")) {
+			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
+				return "", 0, err
+			}
+		}
+	}
+	if length < 0 {
+		return "", 0, fmt.Errorf("%s: no Content-Length", status)
+	}
+	return status, length, nil
 }
 
 // load keeps all connections busy and returns requests per second and the p99.
@@ -134,11 +160,20 @@ func benchGetParameter(ctx context.Context, dir string) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
+	before, err := h.cpu()
+	if err != nil {
+		return nil, err
+	}
 	rate, p99, err := load(h.http, reads)
 	if err != nil {
 		return nil, err
 	}
-	r := result{what: fmt.Sprintf("GetParameter, %d connections, signed, authorized, journaled", connections), figure: fmt.Sprintf("%.0f/s, p99 %v", rate, p99.Round(10*time.Microsecond)), wanted: "10,000/s, 25x moto", ok: rate >= 10000}
+	after, err := h.cpu()
+	if err != nil {
+		return nil, err
+	}
+	each := float64((after - before).Microseconds()) / (rate * loadFor.Seconds())
+	r := result{what: fmt.Sprintf("GetParameter, %d connections, signed, authorized, journaled", connections), figure: fmt.Sprintf("%.0f/s, p99 %v, %.0f µs of the hub's processor time each", rate, p99.Round(10*time.Microsecond), each), wanted: "10,000/s, 25x moto", ok: rate >= 10000}
 	peer, err := benchMoto(ctx)
 	if err != nil {
 		return nil, err

@@ -93,14 +93,20 @@ func lateness(ctx context.Context, d *db.DB, e *task.Engine) (late []time.Durati
 		}
 		return nil
 	})
+	ready := make(chan struct{})
+	e.Handle("first", func(context.Context, *task.Run) error { close(ready); return nil })
 	e.Handle("pending", func(context.Context, *task.Run) error { return nil })
+	if err := fill(ctx, d, e, "first", 1, func(int) time.Time { return time.Now() }); err != nil {
+		return nil, err
+	}
 	if err := fill(ctx, d, e, "pending", pendingTimers, func(int) time.Time { return time.Now().Add(24*time.Hour + rand.N(time.Hour)) }); err != nil {
 		return nil, err
 	}
 	run, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- e.Start(run) }()
-	start := time.Now().Add(500 * time.Millisecond)
+	<-ready // the engine runs
+	start := time.Now().Add(time.Second)
 	if err := fill(ctx, d, e, "due", dueTimers, func(i int) time.Time { return start.Add(time.Duration(i) * 20 * time.Millisecond) }); err != nil {
 		stop()
 		return nil, err

@@ -84,7 +84,7 @@ func clearWork(ctx context.Context, d *db.DB) error {
 		if _, err := tx.Exec("delete from bench_work"); err != nil {
 			return err
 		}
-		_, err := tx.Exec("delete from task_task where kind in ($1, $2, 'due', 'pending')", workKind, heldKind)
+		_, err := tx.Exec("delete from task_task where kind in ($1, $2, 'due', 'pending', 'first')", workKind, heldKind)
 		return err
 	})
 }

@@ -149,7 +149,7 @@ func (l *lab) callAs(who *client.Client, service, operation string, in, out any)
 }
 
 // kill runs the rounds: each lets the hub live for a moment, kills it and starts it
-// again. Every third round kills the node too.
+// again. Every fifth round kills the node too.
 func (l *lab) kill(rounds int) {
 	for round := range rounds {
 		life := time.Duration(80+l.rand.IntN(1500)) * time.Millisecond
@@ -162,7 +162,7 @@ func (l *lab) kill(rounds int) {
 		if took, ok := <-l.hub.Ready; ok {
 			l.restarts = append(l.restarts, took)
 		}
-		if round%3 == 2 {
+		if round%5 == 1 {
 			l.agent.Kill()
 			l.nodeDied.Add(1)
 			l.startAgent()
@@ -208,6 +208,7 @@ func TestKills(t *testing.T) {
 			for !l.stop.Load() {
 				a.act()
 			}
+			a.act() // once in peace
 		})
 	}
 	l.kill(n)

@@ -70,6 +70,9 @@ func TestTerm(t *testing.T) {
 	if _, err := conn.Write(request[:half]); err != nil {
 		t.Fatal(err)
 	}
+	for range 20 { // by then the hub has begun to read it
+		l.call("ssm", "DescribeParameters", nil, nil)
+	}
 	ended := make(chan int, 1)
 	began := time.Now()
 	go func() { ended <- l.hub.Term(30 * time.Second) }()

@@ -97,6 +97,12 @@ func Start(t testing.TB, store string, files map[string]string) *Hub {
 	return h
 }
 
+// Attach is a hub that runs in another process, on a data directory.
+func Attach(t testing.TB, data, store, url string) *Hub {
+	t.Helper()
+	return &Hub{Data: data, Store: store, URL: url, http: HTTP(t, filepath.Join(data, "ca.pem"))}
+}
+
 // WriteFiles puts files into a directory, readable by their owner alone.
 func WriteFiles(t testing.TB, dir string, files map[string]string) {
 	t.Helper()

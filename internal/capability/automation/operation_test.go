@@ -127,8 +127,11 @@ func TestRoleOfARunbookStartedForOthers(t *testing.T) {
 		name, given, passed string
 		ok                  bool
 	}{
-		{"Named", "", role("incident"), false}, {"Named", "", role("admin"), true}, {"Named", "", "", false},
-		{"Given", role("admin"), role("incident"), false}, {"Given", role("incident"), role("incident"), true},
+		{"Named", "", role("incident"), false},
+		{"Named", "", role("admin"), true},
+		{"Named", "", "", false},
+		{"Given", role("admin"), role("incident"), false},
+		{"Given", role("incident"), role("incident"), true},
 	} {
 		r := automation.Start{DocumentName: c.name, StartedBy: "arn:aws:iam::123456789012:user/ada", RoleARN: c.passed}
 		if c.given != "" {

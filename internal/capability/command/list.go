@@ -14,6 +14,8 @@ import (
 	"github.com/watchbill/watchbill/internal/wire/mgs"
 )
 
+const mostRows = 50 // of a page of a list, as the model says
+
 // Characters of output that GetCommandInvocation answers.
 const (
 	maxStdout = 24_000
@@ -61,7 +63,7 @@ func (s *Service) ListCommands(ctx context.Context, in *ssm.ListCommandsInput) (
 		if err := commandFilters(f, in.Filters, commandDetails); err != nil {
 			return err
 		}
-		size := pageSize(in.MaxResults)
+		size := page.Limit(in.MaxResults, mostRows)
 		query := fmt.Sprintf("select %s from command_command%s order by requested desc, id desc limit %d", commandColumns, f.Where(), size+1)
 		list, err := db.Rows(tx, query, f.Args, scanCommand)
 		if err != nil {
@@ -110,7 +112,7 @@ func (s *Service) ListCommandInvocations(ctx context.Context, in *ssm.ListComman
 		if err := commandFilters(f, in.Filters, invocationDetails); err != nil {
 			return err
 		}
-		size := pageSize(in.MaxResults)
+		size := page.Limit(in.MaxResults, mostRows)
 		list, err := listInvocations(tx, f, "requested desc, command_id desc, node_id", size+1)
 		if err != nil {
 			return err
@@ -202,13 +204,6 @@ func commandFilters(f *db.Filter, filters []ssm.CommandFilter, details map[strin
 		}
 	}
 	return nil
-}
-
-func pageSize(n *int32) int {
-	if n == nil {
-		return 50
-	}
-	return int(*n)
 }
 
 // GetCommandInvocation answers what a command did on a node. With several

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/watchbill/watchbill/internal/api/contacts"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/task"
@@ -53,7 +55,7 @@ func (s *Service) newCode(tx *db.Tx, c *Channel) error {
 			Message: fmt.Sprintf("At most %d activation codes an hour are sent to one channel", mostSends), ResourceId: new(c.ARN()), ResourceType: new("CONTACT_CHANNEL"),
 		}
 	}
-	c.Nonce, c.Expires, c.Tries = newID(), tx.Now.Add(codeLife), 0
+	c.Nonce, c.Expires, c.Tries = uuid.NewString(), tx.Now.Add(codeLife), 0
 	if err := s.Tasks.Enqueue(tx, task.Spec{Kind: codeTask, Key: c.Nonce, Args: codeArgs{Channel: c.ARN(), Nonce: c.Nonce}}); err != nil {
 		return err
 	}

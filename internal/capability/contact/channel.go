@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"github.com/watchbill/watchbill/internal/api/contacts"
 	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/db"
@@ -27,7 +29,7 @@ func (s *Service) CreateContactChannel(ctx context.Context, in *contacts.CreateC
 			return invalid("ContactId", "only a PERSONAL contact has channels")
 		}
 		c := Channel{
-			Scope: owner.Scope, ID: newID(), Alias: owner.Alias, Type: in.Type, Name: *in.Name,
+			Scope: owner.Scope, ID: uuid.NewString(), Alias: owner.Alias, Type: in.Type, Name: *in.Name,
 			Address: ptr.Value(in.DeliveryAddress.SimpleAddress), Token: ptr.Value(in.IdempotencyToken), Created: tx.Now,
 		}
 		if err := validateAddress(c.Type, c.Address); err != nil {
@@ -155,7 +157,7 @@ func (s *Service) DeleteContactChannel(ctx context.Context, in *contacts.DeleteC
 
 // ListContactChannels lists the channels of a contact.
 func (s *Service) ListContactChannels(ctx context.Context, in *contacts.ListContactChannelsInput) (*contacts.ListContactChannelsOutput, error) {
-	most := limit(in.MaxResults, mostRows)
+	most := page.Limit(in.MaxResults, mostRows)
 	after, err := pageStart(in.NextToken)
 	if err != nil {
 		return nil, err

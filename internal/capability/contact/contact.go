@@ -110,7 +110,7 @@ func (s *Service) DeleteContact(ctx context.Context, in *contacts.DeleteContactI
 
 // ListContacts lists contacts by alias.
 func (s *Service) ListContacts(ctx context.Context, in *contacts.ListContactsInput) (*contacts.ListContactsOutput, error) {
-	most := limit(in.MaxResults, mostRows)
+	most := page.Limit(in.MaxResults, mostRows)
 	after, err := pageStart(in.NextToken)
 	if err != nil {
 		return nil, err

@@ -2,8 +2,6 @@ package contact
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -142,21 +140,4 @@ func invalid(field, format string, args ...any) error {
 
 func (s *Service) record(tx *db.Tx, kind, subject string, body any, related ...string) error {
 	return s.Journal.Record(tx, journal.Fact{Kind: kind, Subject: subject, Related: related, Body: body})
-}
-
-// limit is how many rows a list answers: what was asked for, at most most.
-func limit(asked *int32, most int) int {
-	if asked == nil || *asked <= 0 || int(*asked) > most {
-		return most
-	}
-	return int(*asked)
-}
-
-// newID is a random UUID (version 4) as text.
-func newID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:])
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	h := hex.EncodeToString(b[:])
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }

@@ -1,6 +1,7 @@
 package document
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,9 +33,9 @@ func (s *Service) CreateDocument(ctx context.Context, in *ssm.CreateDocumentInpu
 			return nil, fault.Validation("Document name %s must not begin with aws, amazon or amzn: these are reserved for documents of AWS.", name)
 		}
 	}
-	h := &head{Name: name, Type: orElse(in.DocumentType, ssm.DocumentTypeCommand), Default: 1, Latest: 1, Last: 1}
+	h := &head{Name: name, Type: cmp.Or(in.DocumentType, ssm.DocumentTypeCommand), Default: 1, Latest: 1, Last: 1}
 	v := &version{
-		Number: 1, Name: ptr.Value(in.VersionName), DisplayName: ptr.Value(in.DisplayName), Format: orElse(in.DocumentFormat, ssm.DocumentFormatJson),
+		Number: 1, Name: ptr.Value(in.VersionName), DisplayName: ptr.Value(in.DisplayName), Format: cmp.Or(in.DocumentFormat, ssm.DocumentFormatJson),
 		Content: *in.Content, TargetType: ptr.Value(in.TargetType), Requires: in.Requires, Attachments: in.Attachments,
 	}
 	doc, err := check(h.Type, v)
@@ -133,7 +134,7 @@ func (s *Service) changeable(tx *db.Tx, name string) (*head, error) {
 // Assumption: what the update leaves out (format, target type, display name,
 // attachments) is taken from the latest version.
 func nextVersion(tx *db.Tx, h *head, in *ssm.UpdateDocumentInput) (*version, *ssmdoc.Document, error) {
-	if n, err := numberFor(h, orElse(ptr.Value(in.DocumentVersion), "$LATEST")); err != nil || n != h.Latest {
+	if n, err := numberFor(h, cmp.Or(ptr.Value(in.DocumentVersion), "$LATEST")); err != nil || n != h.Latest {
 		return nil, nil, &ssm.InvalidDocumentVersion{Message: "Only the latest version of a document can be updated."}
 	}
 	latest, err := pick(tx, h, "$LATEST", "")
@@ -147,8 +148,8 @@ func nextVersion(tx *db.Tx, h *head, in *ssm.UpdateDocumentInput) (*version, *ss
 		return nil, nil, err
 	}
 	v := &version{
-		Number: h.Last + 1, Name: ptr.Value(in.VersionName), DisplayName: orElse(ptr.Value(in.DisplayName), latest.DisplayName),
-		Format: orElse(in.DocumentFormat, latest.Format), Content: *in.Content, TargetType: orElse(ptr.Value(in.TargetType), latest.TargetType),
+		Number: h.Last + 1, Name: ptr.Value(in.VersionName), DisplayName: cmp.Or(ptr.Value(in.DisplayName), latest.DisplayName),
+		Format: cmp.Or(in.DocumentFormat, latest.Format), Content: *in.Content, TargetType: cmp.Or(ptr.Value(in.TargetType), latest.TargetType),
 		Requires: latest.Requires, Attachments: latest.Attachments,
 	}
 	if in.Attachments != nil {
@@ -236,13 +237,6 @@ func attachmentName(a ssm.AttachmentsSource) string {
 		return ""
 	}
 	return path.Base(a.Values[0])
-}
-
-func orElse[T ~string](v, otherwise T) T {
-	if v == "" {
-		return otherwise
-	}
-	return v
 }
 
 // record writes a fact about a version of a document.

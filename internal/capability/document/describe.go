@@ -1,6 +1,7 @@
 package document
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
@@ -40,7 +41,7 @@ func (s *Service) GetDocument(ctx context.Context, in *ssm.GetDocumentInput) (*s
 		if err != nil {
 			return err
 		}
-		format := orElse(in.DocumentFormat, v.Format)
+		format := cmp.Or(in.DocumentFormat, v.Format)
 		content, err := ssmdoc.Convert([]byte(v.Content), string(v.Format), string(format))
 		if err != nil {
 			return fault.Validation("%v", err)
@@ -66,7 +67,7 @@ func find(tx *db.Tx, name, selector, versionName string) (*head, *version, error
 	if err != nil {
 		return nil, nil, err
 	}
-	v, err := pick(tx, h, orElse(selector, inARN), versionName)
+	v, err := pick(tx, h, cmp.Or(selector, inARN), versionName)
 	return h, v, err
 }
 

@@ -1,6 +1,7 @@
 package document
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -52,14 +53,14 @@ func (s *Service) UpdateDocumentMetadata(ctx context.Context, in *ssm.UpdateDocu
 		if err != nil {
 			return err
 		}
-		v, err := pick(tx, h, orElse(ptr.Value(in.DocumentVersion), "$LATEST"), "")
+		v, err := pick(tx, h, cmp.Or(ptr.Value(in.DocumentVersion), "$LATEST"), "")
 		if err != nil {
 			return err
 		}
 		next, ok := nextReview(v.Review, action)
 		if !ok {
 			return &ssm.InvalidDocumentOperation{Message: fmt.Sprintf("Version %d has the review status %s, which does not allow %s.",
-				v.Number, orElse(v.Review, ssm.ReviewStatusNotReviewed), action)}
+				v.Number, cmp.Or(v.Review, ssm.ReviewStatusNotReviewed), action)}
 		}
 		r := review{Reviewer: journal.ActorOf(ctx), Status: next, Comments: in.DocumentReviews.Comment}
 		if err := saveReview(tx, h, v, r); err != nil {
@@ -148,7 +149,7 @@ func (s *Service) ListDocumentMetadataHistory(ctx context.Context, in *ssm.ListD
 		if err != nil {
 			return asInvalidDocument(err)
 		}
-		v, err := pick(tx, h, orElse(ptr.Value(in.DocumentVersion), "$LATEST"), "")
+		v, err := pick(tx, h, cmp.Or(ptr.Value(in.DocumentVersion), "$LATEST"), "")
 		if err != nil {
 			return err
 		}

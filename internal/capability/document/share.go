@@ -1,6 +1,7 @@
 package document
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -60,7 +61,7 @@ func sharedWith(tx *db.Tx, h *head, account string) (string, error) {
 func (s *Service) ModifyDocumentPermission(ctx context.Context, in *ssm.ModifyDocumentPermissionInput) (*ssm.ModifyDocumentPermissionOutput, error) {
 	remove := lower(in.AccountIdsToRemove)
 	add := slices.DeleteFunc(lower(in.AccountIdsToAdd), func(id string) bool { return slices.Contains(remove, id) })
-	seen := orElse(ptr.Value(in.SharedDocumentVersion), "$DEFAULT")
+	seen := cmp.Or(ptr.Value(in.SharedDocumentVersion), "$DEFAULT")
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
 		h, err := s.changeable(tx, *in.Name)
 		if err != nil {

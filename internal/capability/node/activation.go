@@ -26,6 +26,8 @@ const (
 	maxExpiry     = 30 * 24 * time.Hour
 )
 
+const mostRows = 50 // of a page of a list, as the model says
+
 // activation is a row of node_activation.
 type activation struct {
 	ID            string
@@ -108,7 +110,7 @@ func (s *Service) DescribeActivations(ctx context.Context, in *ssm.DescribeActiv
 		if err := activationFilters(f, in.Filters); err != nil {
 			return err
 		}
-		size := pageSize(in.MaxResults)
+		size := page.Limit(in.MaxResults, mostRows)
 		rows, err := listActivations(tx, f, size+1, "")
 		if err != nil {
 			return err

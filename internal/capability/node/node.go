@@ -59,7 +59,7 @@ func (s *Service) DescribeInstanceInformation(ctx context.Context, in *ssm.Descr
 				return err
 			}
 		}
-		size := pageSize(in.MaxResults)
+		size := page.Limit(in.MaxResults, mostRows)
 		nodes, err := list(tx, f, size+1)
 		if err != nil {
 			return err
@@ -251,11 +251,4 @@ func errInstance(id string) error {
 func IsUnknown(err error) bool {
 	_, ok := errors.AsType[*ssm.InvalidInstanceId](err)
 	return ok
-}
-
-func pageSize(n *int32) int {
-	if n == nil {
-		return 50
-	}
-	return int(*n)
 }

@@ -60,10 +60,10 @@ type Service struct {
 // New makes the service and joins the store's transactions.
 func New(s Service) *Service {
 	s.batch.init()
-	s.flood = &flood{}
 	if s.Repeatable == nil {
 		s.Repeatable = func(string, string) bool { return false }
 	}
+	s.flood = &flood{}
 	s.DB.BeforeCommit(s.beforeCommit)
 	s.Tasks.Handle(taskPrune, s.prune)
 	return &s
@@ -77,6 +77,8 @@ type call struct {
 	replay   *replay // nil without an invocation id
 	claimed  bool    // an earlier attempt took the id, and its answer is not known
 	recorded bool
+	answer   any  // of the transaction under way, by Answer
+	kept     bool // the answer was kept with the change
 }
 
 type callKey struct{}
@@ -132,10 +134,20 @@ func (s *Service) settle(ctx context.Context, c *call, out any) error {
 			return err
 		}
 	}
-	if c.replay == nil {
+	if c.replay == nil || c.kept {
 		return nil
 	}
 	return s.keepAnswer(ctx, c, out)
+}
+
+// Answer names the output of the operation that tx belongs to: it is kept with the
+// change, for a repetition of the call. Out is a pointer; what it holds when the
+// closure ends is what counts, and the operation must answer just that. Outside a
+// call it does nothing.
+func Answer(tx *db.Tx, out any) {
+	if c, _ := tx.Context().Value(callKey{}).(*call); c != nil && !c.recorded {
+		c.answer = out
+	}
 }
 
 // beforeCommit adds the fact of the call to the first transaction that it commits.
@@ -144,10 +156,12 @@ func (s *Service) beforeCommit(tx *db.Tx) error {
 	if c == nil || c.recorded {
 		return nil
 	}
-	if err := s.claim(tx, c); err != nil {
+	out := c.answer
+	c.answer = nil // the closure may run again
+	if err := s.claim(tx, c, out); err != nil {
 		return err
 	}
-	tx.AfterCommit(func() { c.recorded = true })
+	tx.AfterCommit(func() { c.recorded, c.kept = true, out != nil })
 	return s.Journal.Record(tx, journal.Fact{Kind: KindCalled, Subject: c.binding.Operation.Name, Body: entry{
 		Service: c.binding.Model.SigningName, Operation: c.binding.Operation.Name, Input: redact(c.binding, c.input),
 		Status: http.StatusOK, AccessKeyID: c.caller.AccessKeyID, SourceIP: c.caller.SourceIP,

@@ -40,6 +40,7 @@ type hub struct {
 	client  *wiretest.Client
 	fail    error // of the mutation, after its transaction
 	deny    bool
+	names   bool // the mutation names its answer in its transaction
 }
 
 func newHub(t *testing.T, d *db.DB) *hub {
@@ -81,13 +82,17 @@ func (h *hub) authorize(ctx context.Context, _ *shape.Model, _ *shape.Operation,
 
 func (h *hub) put(ctx context.Context, in *ssm.PutParameterInput) (*ssm.PutParameterOutput, error) {
 	var n int64
+	out := &ssm.PutParameterOutput{Version: &n}
 	err := h.db.Update(ctx, func(tx *db.Tx) error {
+		if h.names {
+			audit.Answer(tx, out)
+		}
 		if err := h.journal.Record(tx, journal.Fact{Kind: "effect.made", Subject: *in.Name}); err != nil {
 			return err
 		}
 		return tx.QueryRow("select count(*) from journal_row where kind = 'effect.made'").Scan(&n)
 	})
-	return &ssm.PutParameterOutput{Version: new(n)}, errors.Join(err, h.fail)
+	return out, errors.Join(err, h.fail)
 }
 
 func (h *hub) get(context.Context, *ssm.GetParameterInput) (*ssm.GetParameterOutput, error) {
@@ -198,6 +203,21 @@ func TestAnswerLostAfterTheChange(t *testing.T) {
 		h.fail = nil
 		if _, err := h.invoke(t, "i", input); fault.Of(err).ErrorCode() != "ConflictException" {
 			t.Fatal(err)
+		}
+		if n := len(h.rows(t, "effect.made")); n != 1 {
+			t.Fatalf("%d effects", n)
+		}
+	})
+}
+
+func TestAnswerKeptWithTheChange(t *testing.T) {
+	dbtest.Each(t, schema, func(t *testing.T, d *db.DB) {
+		h := newHub(t, d)
+		h.names, h.fail = true, errors.New("the process died here")
+		_, _ = h.invoke(t, "i", input)
+		h.fail = nil
+		if again, err := h.invoke(t, "i", input); err != nil || again != `{"Version":1}` {
+			t.Fatalf("%s, %v", again, err)
 		}
 		if n := len(h.rows(t, "effect.made")); n != 1 {
 			t.Fatalf("%d effects", n)

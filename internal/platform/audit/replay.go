@@ -134,13 +134,21 @@ func (s *Service) readAnswer(ctx context.Context, c *call, sealed []byte) (any, 
 	return out, true, json.Unmarshal(plain, out)
 }
 
-// claim takes the invocation id inside the transaction of the change.
-func (s *Service) claim(tx *db.Tx, c *call) error {
+// claim takes the invocation id inside the transaction of the change, with the
+// answer when it is known there.
+func (s *Service) claim(tx *db.Tx, c *call, out any) error {
 	if c.replay == nil || c.claimed {
 		return nil
 	}
-	n, err := tx.Exec(`insert into audit_answer(account, region, principal, operation, invocation, input, until)
-		values($1, $2, $3, $4, $5, $6, $7) on conflict do nothing`, c.replay.args(tx.Scope, c.replay.input, db.Micros(tx.Now.Add(c.replay.keep)))...)
+	var sealed []byte
+	if out != nil {
+		var err error
+		if sealed, err = s.sealAnswer(tx.Context(), c, out); err != nil {
+			return err
+		}
+	}
+	n, err := tx.Exec(`insert into audit_answer(account, region, principal, operation, invocation, input, until, answer)
+		values($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing`, c.replay.args(db.ScopeOf(tx.Context()), c.replay.input, db.Micros(tx.Now.Add(c.replay.keep)), sealed)...)
 	if err != nil {
 		return err
 	}
@@ -150,13 +158,19 @@ func (s *Service) claim(tx *db.Tx, c *call) error {
 	return s.Tasks.Enqueue(tx, task.Spec{Kind: taskPrune, Key: "all", Due: tx.Now.Add(pruneEvery)})
 }
 
-// keepAnswer keeps the answer, sealed: it may hold a secret.
-func (s *Service) keepAnswer(ctx context.Context, c *call, out any) error {
+// sealAnswer is the answer as it is kept: it may hold a secret.
+func (s *Service) sealAnswer(ctx context.Context, c *call, out any) ([]byte, error) {
 	plain, err := json.Marshal(out)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	sealed, err := s.Sealer.Seal(ctx, plain, c.replay.aad(db.ScopeOf(ctx)))
+	return s.Sealer.Seal(ctx, plain, c.replay.aad(db.ScopeOf(ctx)))
+}
+
+// keepAnswer keeps the answer of an operation that does not name it in its
+// transaction.
+func (s *Service) keepAnswer(ctx context.Context, c *call, out any) error {
+	sealed, err := s.sealAnswer(ctx, c, out)
 	if err != nil {
 		return err
 	}

@@ -45,3 +45,11 @@ func Parse(token string, position any) error {
 	}
 	return nil
 }
+
+// Limit is how many rows a list answers: what was asked for, at most most.
+func Limit(asked *int32, most int) int {
+	if asked == nil || *asked <= 0 || int(*asked) > most {
+		return most
+	}
+	return int(*asked)
+}

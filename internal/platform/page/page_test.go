@@ -22,3 +22,14 @@ func TestRoundTripAndRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestLimit(t *testing.T) {
+	for asked, want := range map[int32]int{-1: 9, 0: 9, 1: 1, 9: 9, 10: 9} {
+		if got := page.Limit(&asked, 9); got != want {
+			t.Errorf("Limit(%d) = %d, want %d", asked, got, want)
+		}
+	}
+	if got := page.Limit(nil, 9); got != 9 {
+		t.Errorf("Limit(nil) = %d", got)
+	}
+}

@@ -102,7 +102,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	for ctx.Err() == nil {
 		n, err := e.claimAndRun(ctx)
 		switch {
-		case err != nil:
+		case err != nil && ctx.Err() == nil:
 			if !refused {
 				e.log.ErrorContext(ctx, "claim tasks", "error", err)
 			}

@@ -14,6 +14,7 @@ create table task_task(
 	dead bigint not null);
 create unique index task_key on task_task(account, region, kind, key);
 create index task_wake on task_task(wake) where dead = 0;
+create index task_owner on task_task(owner) where owner <> '';
 create table task_failure(
 	id {text} primary key,
 	account {text} not null,

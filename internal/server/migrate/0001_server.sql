@@ -1,0 +1,4 @@
+create table server_key(
+	name {text} primary key,
+	fingerprint {text} not null,
+	at bigint not null);
