@@ -23,6 +23,7 @@ import (
 const (
 	headerTimeout = 10 * time.Second
 	bodyTimeout   = time.Minute
+	answerTimeout = 2 * time.Minute // from the end of the header to the end of the answer
 	idleTimeout   = 2 * time.Minute
 	drainTimeout  = 20 * time.Second
 	maxHeader     = 64 << 10
@@ -95,7 +96,7 @@ func (h *hub) serve(ctx context.Context, ready func(url string)) error {
 	}
 	h.setURL(url)
 	srv := &http.Server{
-		Handler: h.handler(), ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		Handler: h.handler(), ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelDebug), // clients that break off handshakes
 	}
 	srv.RegisterOnShutdown(h.all.gateway.Drain)

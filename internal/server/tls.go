@@ -47,6 +47,9 @@ func openAuthority(dir string) (*authority, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := file.Private(filepath.Join(dir, caKeyFile)); err != nil {
+		return nil, err
+	}
 	certPEM, err := os.ReadFile(filepath.Join(dir, caFile))
 	if err != nil {
 		return nil, err

@@ -125,10 +125,21 @@ func (rt *Router) body(w http.ResponseWriter, r *http.Request, t *target) ([]byt
 	return buf, nil
 }
 
+// believed is the length of a body up to which room is made for it before it is
+// there: nobody is known yet, and what was announced need never come.
+const believed = 64 << 10
+
 // readAll reads a body whose length is known, -1 when not.
 func readAll(r io.Reader, length int64) ([]byte, error) {
 	if length < 0 {
 		return io.ReadAll(r)
+	}
+	if length > believed {
+		b, err := io.ReadAll(r)
+		if err == nil && int64(len(b)) != length {
+			err = io.ErrUnexpectedEOF
+		}
+		return b, err
 	}
 	buf := make([]byte, length)
 	_, err := io.ReadFull(r, buf)

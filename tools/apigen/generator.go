@@ -75,11 +75,15 @@ func (g *generator) holdsMarked(name string, s *modelShape) bool {
 	return false
 }
 
-// ownSensitive adds to the model's marks: addresses, codes and keys that the
+// ownSensitive adds to the model's marks: addresses, codes, keys and what is given
+// to runbooks and sessions (AWS marks what is given to commands), which the
 // models leave unmarked. An entry is a shape or a Shape.Member.
 var ownSensitive = map[string]map[string]bool{
 	"ssm": {
-		"ActivationCode": true, "TokenValue": true,
+		"ActivationCode": true, "TokenValue": true, "AutomationParameterMap": true, "SessionManagerParameters": true,
+	},
+	"ssm-incidents": {
+		"SsmParameters": true,
 	},
 	"ssm-contacts": {
 		"SimpleAddress": true, "AcceptCode": true, "ActivationCode": true,

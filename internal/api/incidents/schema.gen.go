@@ -467,7 +467,7 @@ var Model = &shape.Model{
 		153: {Name: "SsmContactsArn", Kind: shape.String, HasMin: true, Min: 0, HasMax: true, Max: 2048, Pattern: "^arn:aws(-cn|-us-gov)?:ssm-contacts:[a-z0-9-]*:([0-9]{12}):contact/[a-z0-9_-]+$"},
 		154: {Name: "SsmParameterValues", Kind: shape.List, Elem: 155, HasMin: true, Min: 0, HasMax: true, Max: 100},
 		155: {Name: "SsmParameterValuesMemberString", Kind: shape.String, HasMin: true, Min: 0, HasMax: true, Max: 512},
-		156: {Name: "SsmParameters", Kind: shape.Map, Key: 157, Elem: 154, HasMin: true, Min: 1, HasMax: true, Max: 200},
+		156: {Name: "SsmParameters", Kind: shape.Map, Key: 157, Elem: 154, HasMin: true, Min: 1, HasMax: true, Max: 200, Sensitive: true},
 		157: {Name: "SsmParametersKeyString", Kind: shape.String, HasMin: true, Min: 1, HasMax: true, Max: 50},
 		158: {Name: "SsmTargetAccount", Kind: shape.String, Enum: []string{"RESPONSE_PLAN_OWNER_ACCOUNT", "IMPACTED_ACCOUNT"}},
 		159: {Name: "StartIncidentInput", Kind: shape.Structure, Members: []shape.Member{

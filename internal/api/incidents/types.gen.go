@@ -3,12 +3,20 @@
 package incidents
 
 import (
+	"log/slog"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/wire/shape"
 )
 
 // Action is the union Action: one member is set.
 type Action struct {
 	SsmAutomation *SsmAutomation `json:"ssmAutomation,omitzero"`
+}
+
+// LogValue renders the value without what is sensitive in it.
+func (v Action) LogValue() slog.Value {
+	return shape.LogValue(Model, 1, v)
 }
 
 // AddRegionAction is the shape AddRegionAction.
@@ -98,6 +106,11 @@ type CreateResponsePlanInput struct {
 	Integrations     []Integration     `json:"integrations,omitzero"`
 	Name             *string           `json:"name,omitzero"`
 	Tags             map[string]string `json:"tags,omitzero"`
+}
+
+// LogValue renders the value without what is sensitive in it.
+func (v CreateResponsePlanInput) LogValue() slog.Value {
+	return shape.LogValue(Model, 23, v)
 }
 
 // CreateResponsePlanOutput is the output of CreateResponsePlan.
@@ -272,6 +285,11 @@ type GetResponsePlanOutput struct {
 	IncidentTemplate *IncidentTemplate `json:"incidentTemplate,omitzero"`
 	Integrations     []Integration     `json:"integrations,omitzero"`
 	Name             *string           `json:"name,omitzero"`
+}
+
+// LogValue renders the value without what is sensitive in it.
+func (v GetResponsePlanOutput) LogValue() slog.Value {
+	return shape.LogValue(Model, 68, v)
 }
 
 // GetTimelineEventInput is the input of GetTimelineEvent.
@@ -537,6 +555,11 @@ type SsmAutomation struct {
 	TargetAccount     SsmTargetAccount                    `json:"targetAccount,omitzero"`
 }
 
+// LogValue renders the value without what is sensitive in it.
+func (v SsmAutomation) LogValue() slog.Value {
+	return shape.LogValue(Model, 150, v)
+}
+
 // StartIncidentInput is the input of StartIncident.
 type StartIncidentInput struct {
 	ClientToken     *string         `json:"clientToken,omitzero"`
@@ -661,6 +684,11 @@ type UpdateResponsePlanInput struct {
 	IncidentTemplateTags                map[string]string        `json:"incidentTemplateTags,omitzero"`
 	IncidentTemplateTitle               *string                  `json:"incidentTemplateTitle,omitzero"`
 	Integrations                        []Integration            `json:"integrations,omitzero"`
+}
+
+// LogValue renders the value without what is sensitive in it.
+func (v UpdateResponsePlanInput) LogValue() slog.Value {
+	return shape.LogValue(Model, 190, v)
 }
 
 // UpdateResponsePlanOutput is the output of UpdateResponsePlan.

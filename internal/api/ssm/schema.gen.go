@@ -379,7 +379,7 @@ var Model = &shape.Model{
 		}},
 		112: {Name: "AutomationExecutionStatus", Kind: shape.String, Enum: []string{"Pending", "InProgress", "Waiting", "Success", "TimedOut", "Cancelling", "Cancelled", "Failed", "PendingApproval", "Approved", "Rejected", "Scheduled", "RunbookInProgress", "PendingChangeCalendarOverride", "ChangeCalendarOverrideApproved", "ChangeCalendarOverrideRejected", "CompletedWithSuccess", "CompletedWithFailure", "Exited"}},
 		113: {Name: "AutomationParameterKey", Kind: shape.String, HasMin: true, Min: 1, HasMax: true, Max: 50},
-		114: {Name: "AutomationParameterMap", Kind: shape.Map, Key: 113, Elem: 116, HasMin: true, Min: 1, HasMax: true, Max: 200},
+		114: {Name: "AutomationParameterMap", Kind: shape.Map, Key: 113, Elem: 116, HasMin: true, Min: 1, HasMax: true, Max: 200, Sensitive: true},
 		115: {Name: "AutomationParameterValue", Kind: shape.String, HasMin: true, Min: 1, HasMax: true, Max: 512},
 		116: {Name: "AutomationParameterValueList", Kind: shape.List, Elem: 115, HasMin: true, Min: 0, HasMax: true, Max: 50},
 		117: {Name: "AutomationStepNotFoundException", Kind: shape.Structure, Error: &shape.Error{Code: "AutomationStepNotFoundException", Status: 400}, Members: []shape.Member{
@@ -3554,7 +3554,7 @@ var Model = &shape.Model{
 		1158: {Name: "SessionManagerParameterName", Kind: shape.String, HasMin: true, Min: 1, HasMax: true, Max: 255},
 		1159: {Name: "SessionManagerParameterValue", Kind: shape.String, HasMin: true, Min: 1, HasMax: true, Max: 65535},
 		1160: {Name: "SessionManagerParameterValueList", Kind: shape.List, Elem: 1159},
-		1161: {Name: "SessionManagerParameters", Kind: shape.Map, Key: 1158, Elem: 1160},
+		1161: {Name: "SessionManagerParameters", Kind: shape.Map, Key: 1158, Elem: 1160, Sensitive: true},
 		1162: {Name: "SessionManagerS3OutputUrl", Kind: shape.String, HasMin: true, Min: 1, HasMax: true, Max: 2083},
 		1163: {Name: "SessionMaxResults", Kind: shape.Integer, HasMin: true, Min: 1, HasMax: true, Max: 200},
 		1164: {Name: "SessionOwner", Kind: shape.String, HasMin: true, Min: 1, HasMax: true, Max: 256},

@@ -277,6 +277,11 @@ type AutomationExecution struct {
 	Variables                   map[string][]string       `json:"Variables,omitzero"`
 }
 
+// LogValue renders the value without what is sensitive in it.
+func (v AutomationExecution) LogValue() slog.Value {
+	return shape.LogValue(Model, 99, v)
+}
+
 // AutomationExecutionFilter is the shape AutomationExecutionFilter.
 type AutomationExecutionFilter struct {
 	Key    AutomationExecutionFilterKey `json:"Key,omitzero"`
@@ -291,6 +296,11 @@ type AutomationExecutionInputs struct {
 	TargetMaps          []map[string][]string `json:"TargetMaps,omitzero"`
 	TargetParameterName *string               `json:"TargetParameterName,omitzero"`
 	Targets             []Target              `json:"Targets,omitzero"`
+}
+
+// LogValue renders the value without what is sensitive in it.
+func (v AutomationExecutionInputs) LogValue() slog.Value {
+	return shape.LogValue(Model, 106, v)
 }
 
 // AutomationExecutionMetadata is the shape AutomationExecutionMetadata.
@@ -326,6 +336,11 @@ type AutomationExecutionMetadata struct {
 	TargetParameterName         *string                   `json:"TargetParameterName,omitzero"`
 	Targets                     []Target                  `json:"Targets,omitzero"`
 	TriggeredAlarms             []AlarmStateInformation   `json:"TriggeredAlarms,omitzero"`
+}
+
+// LogValue renders the value without what is sensitive in it.
+func (v AutomationExecutionMetadata) LogValue() slog.Value {
+	return shape.LogValue(Model, 108, v)
 }
 
 // AutomationExecutionPreview is the shape AutomationExecutionPreview.
@@ -1008,6 +1023,11 @@ type DescribeAutomationExecutionsOutput struct {
 	NextToken                       *string                       `json:"NextToken,omitzero"`
 }
 
+// LogValue renders the value without what is sensitive in it.
+func (v DescribeAutomationExecutionsOutput) LogValue() slog.Value {
+	return shape.LogValue(Model, 266, v)
+}
+
 // DescribeAutomationStepExecutionsInput is the input of DescribeAutomationStepExecutions.
 type DescribeAutomationStepExecutionsInput struct {
 	AutomationExecutionId *string               `json:"AutomationExecutionId,omitzero"`
@@ -1021,6 +1041,11 @@ type DescribeAutomationStepExecutionsInput struct {
 type DescribeAutomationStepExecutionsOutput struct {
 	NextToken      *string         `json:"NextToken,omitzero"`
 	StepExecutions []StepExecution `json:"StepExecutions,omitzero"`
+}
+
+// LogValue renders the value without what is sensitive in it.
+func (v DescribeAutomationStepExecutionsOutput) LogValue() slog.Value {
+	return shape.LogValue(Model, 268, v)
 }
 
 // DescribeAvailablePatchesInput is the input of DescribeAvailablePatches.
@@ -1592,6 +1617,11 @@ type ExecutionInputs struct {
 	Automation *AutomationExecutionInputs `json:"Automation,omitzero"`
 }
 
+// LogValue renders the value without what is sensitive in it.
+func (v ExecutionInputs) LogValue() slog.Value {
+	return shape.LogValue(Model, 395, v)
+}
+
 // ExecutionPreview is the union ExecutionPreview: one member is set.
 type ExecutionPreview struct {
 	Automation *AutomationExecutionPreview `json:"Automation,omitzero"`
@@ -1614,6 +1644,11 @@ type FailureDetails struct {
 	Details      map[string][]string `json:"Details,omitzero"`
 	FailureStage *string             `json:"FailureStage,omitzero"`
 	FailureType  *string             `json:"FailureType,omitzero"`
+}
+
+// LogValue renders the value without what is sensitive in it.
+func (v FailureDetails) LogValue() slog.Value {
+	return shape.LogValue(Model, 405, v)
 }
 
 // GetAccessTokenInput is the input of GetAccessToken.
@@ -1640,6 +1675,11 @@ type GetAutomationExecutionInput struct {
 // GetAutomationExecutionOutput is the output of GetAutomationExecution.
 type GetAutomationExecutionOutput struct {
 	AutomationExecution *AutomationExecution `json:"AutomationExecution,omitzero"`
+}
+
+// LogValue renders the value without what is sensitive in it.
+func (v GetAutomationExecutionOutput) LogValue() slog.Value {
+	return shape.LogValue(Model, 411, v)
 }
 
 // GetCalendarStateInput is the input of GetCalendarState.
@@ -2683,6 +2723,11 @@ type MaintenanceWindowAutomationParameters struct {
 	Parameters      map[string][]string `json:"Parameters,omitzero"`
 }
 
+// LogValue renders the value without what is sensitive in it.
+func (v MaintenanceWindowAutomationParameters) LogValue() slog.Value {
+	return shape.LogValue(Model, 678, v)
+}
+
 // MaintenanceWindowExecution is the shape MaintenanceWindowExecution.
 type MaintenanceWindowExecution struct {
 	EndTime           *time.Time                       `json:"EndTime,omitzero"`
@@ -3594,6 +3639,11 @@ type Runbook struct {
 	Targets             []Target              `json:"Targets,omitzero"`
 }
 
+// LogValue renders the value without what is sensitive in it.
+func (v Runbook) LogValue() slog.Value {
+	return shape.LogValue(Model, 1127, v)
+}
+
 // S3OutputLocation is the shape S3OutputLocation.
 type S3OutputLocation struct {
 	OutputS3BucketName *string `json:"OutputS3BucketName,omitzero"`
@@ -3618,6 +3668,11 @@ type SendAutomationSignalInput struct {
 	AutomationExecutionId *string             `json:"AutomationExecutionId,omitzero"`
 	Payload               map[string][]string `json:"Payload,omitzero"`
 	SignalType            SignalType          `json:"SignalType,omitzero"`
+}
+
+// LogValue renders the value without what is sensitive in it.
+func (v SendAutomationSignalInput) LogValue() slog.Value {
+	return shape.LogValue(Model, 1138, v)
 }
 
 // SendAutomationSignalOutput is the output of SendAutomationSignal.
@@ -3748,6 +3803,11 @@ type StartAutomationExecutionInput struct {
 	Targets             []Target              `json:"Targets,omitzero"`
 }
 
+// LogValue renders the value without what is sensitive in it.
+func (v StartAutomationExecutionInput) LogValue() slog.Value {
+	return shape.LogValue(Model, 1183, v)
+}
+
 // StartAutomationExecutionOutput is the output of StartAutomationExecution.
 type StartAutomationExecutionOutput struct {
 	AutomationExecutionId *string `json:"AutomationExecutionId,omitzero"`
@@ -3768,6 +3828,11 @@ type StartChangeRequestExecutionInput struct {
 	Tags              []Tag               `json:"Tags,omitzero"`
 }
 
+// LogValue renders the value without what is sensitive in it.
+func (v StartChangeRequestExecutionInput) LogValue() slog.Value {
+	return shape.LogValue(Model, 1185, v)
+}
+
 // StartChangeRequestExecutionOutput is the output of StartChangeRequestExecution.
 type StartChangeRequestExecutionOutput struct {
 	AutomationExecutionId *string `json:"AutomationExecutionId,omitzero"`
@@ -3778,6 +3843,11 @@ type StartExecutionPreviewInput struct {
 	DocumentName    *string          `json:"DocumentName,omitzero"`
 	DocumentVersion *string          `json:"DocumentVersion,omitzero"`
 	ExecutionInputs *ExecutionInputs `json:"ExecutionInputs,omitzero"`
+}
+
+// LogValue renders the value without what is sensitive in it.
+func (v StartExecutionPreviewInput) LogValue() slog.Value {
+	return shape.LogValue(Model, 1187, v)
 }
 
 // StartExecutionPreviewOutput is the output of StartExecutionPreview.
@@ -3791,6 +3861,11 @@ type StartSessionInput struct {
 	Parameters   map[string][]string `json:"Parameters,omitzero"`
 	Reason       *string             `json:"Reason,omitzero"`
 	Target       *string             `json:"Target,omitzero"`
+}
+
+// LogValue renders the value without what is sensitive in it.
+func (v StartSessionInput) LogValue() slog.Value {
+	return shape.LogValue(Model, 1189, v)
 }
 
 // StartSessionOutput is the output of StartSession.
@@ -3831,6 +3906,11 @@ type StepExecution struct {
 	TimeoutSeconds       *int64                    `json:"TimeoutSeconds,omitzero"`
 	TriggeredAlarms      []AlarmStateInformation   `json:"TriggeredAlarms,omitzero"`
 	ValidNextSteps       []string                  `json:"ValidNextSteps,omitzero"`
+}
+
+// LogValue renders the value without what is sensitive in it.
+func (v StepExecution) LogValue() slog.Value {
+	return shape.LogValue(Model, 1196, v)
 }
 
 // StepExecutionFilter is the shape StepExecutionFilter.

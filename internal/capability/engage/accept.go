@@ -36,6 +36,9 @@ func (s *Service) AcceptPage(ctx context.Context, in *contacts.AcceptPageInput) 
 		}
 		// AWS puts the code here; it accepts the page until it is read, so it is kept out.
 		a := acceptance{Info: "accepted with the code", Channel: p.Channel, Note: text(in.Note)}
+		if in.AcceptCodeValidation == contacts.AcceptCodeValidationIgnore {
+			a.Info = "accepted, its code was not looked at"
+		}
 		if in.ContactChannelId != nil {
 			a.Channel = *in.ContactChannelId
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/capability/engage"
 	"github.com/watchbill/watchbill/internal/platform/egress"
+	private "github.com/watchbill/watchbill/internal/platform/file"
 	"github.com/watchbill/watchbill/internal/platform/secret"
 )
 
@@ -56,6 +57,9 @@ func Open(path string, out egress.Policy) (engage.Channel, error) {
 			f.PasswordFile = filepath.Join(filepath.Dir(path), f.PasswordFile)
 		}
 		password, err := os.ReadFile(f.PasswordFile)
+		if err == nil {
+			err = private.Private(f.PasswordFile)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: password-file: %w", path, err)
 		}

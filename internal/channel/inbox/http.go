@@ -58,6 +58,11 @@ func (b *Inbox) ListHandler(log *slog.Logger) http.Handler {
 // Host too, so that no web page elsewhere can read the inbox through a name
 // that it points here.
 func local(r *http.Request) bool {
+	for _, h := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
+		if r.Header.Get(h) != "" { // a proxy on this machine speaks for somebody else
+			return false
+		}
+	}
 	from, _, err := net.SplitHostPort(r.RemoteAddr)
 	ip := net.ParseIP(from)
 	if err != nil || ip == nil || !ip.IsLoopback() {

@@ -82,14 +82,21 @@ func TestListAnswersThisMachineOnly(t *testing.T) {
 	for _, tt := range []struct {
 		from, host string
 		want       int
+		header     string
 	}{
-		{"127.0.0.1:1", "127.0.0.1:8443", 200},
-		{"[::1]:1", "localhost", 200},
-		{"192.0.2.1:1", "127.0.0.1", 403},
-		{"127.0.0.1:1", "attacker.example", 403},
+		{"127.0.0.1:1", "127.0.0.1:8443", 200, ""},
+		{"[::1]:1", "localhost", 200, ""},
+		{"192.0.2.1:1", "127.0.0.1", 403, ""},
+		{"192.0.2.1:1", "127.0.0.1", 403, "X-Forwarded-For"},
+		{"127.0.0.1:1", "attacker.example", 403, ""},
+		{"127.0.0.1:1", "127.0.0.1", 403, "X-Forwarded-For"},
+		{"127.0.0.1:1", "127.0.0.1", 403, "Forwarded"},
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/inbox/", nil)
 		r.RemoteAddr, r.Host = tt.from, tt.host
+		if tt.header != "" {
+			r.Header.Set(tt.header, "127.0.0.1")
+		}
 		w := httptest.NewRecorder()
 		b.ListHandler(quiet).ServeHTTP(w, r)
 		if w.Code != tt.want || w.Code == 200 && !strings.Contains(w.Body.String(), "It &lt;b&gt;burns") {

@@ -137,7 +137,10 @@ func (s *Service) settle(ctx context.Context, c *call, out any) error {
 	if c.replay == nil || c.kept {
 		return nil
 	}
-	return s.keepAnswer(ctx, c, out)
+	if err := s.keepAnswer(ctx, c, out); err != nil { // the change is made: that is what the caller must hear
+		s.Log.WarnContext(ctx, "the answer of a call is not kept for a repetition", "error", err, "operation", c.binding.Operation.Name)
+	}
+	return nil
 }
 
 // Answer names the output of the operation that tx belongs to: it is kept with the

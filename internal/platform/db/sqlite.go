@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"slices"
 	"sync"
 
@@ -42,6 +43,14 @@ type request struct {
 }
 
 func (d *DB) openSQLite(ctx context.Context, path string) error {
+	// Its log and index take over the mode of the store.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("db: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("db: %w", err)
+	}
 	name := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + sqlitePragmas
 	pool, err := sql.Open("sqlite", name)
 	if err != nil {

@@ -40,14 +40,26 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// Private refuses a file that others than its owner can read or write.
+func Private(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && info.Mode().Perm()&0o077 != 0 {
+		err = fmt.Errorf("%s must have mode 0600: others can read or write it", path)
+	}
+	return err
+}
+
 // Key reads a key of KeyBytes bytes, and makes it, with mode 0600, when there is no
-// such file.
+// such file. One that others can read is refused.
 func Key(path string) ([]byte, error) {
 	key, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		key = make([]byte, KeyBytes)
 		_, _ = rand.Read(key) // never fails
 		err = Write(path, key, 0o600)
+	}
+	if err == nil {
+		err = Private(path)
 	}
 	if err == nil && len(key) != KeyBytes {
 		err = fmt.Errorf("%s holds %d bytes, a key has %d", path, len(key), KeyBytes)

@@ -49,3 +49,16 @@ func TestKey(t *testing.T) {
 		t.Error("a short key is taken")
 	}
 }
+
+func TestKeysAreTheirOwnersOnly(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "k")
+	if _, err := file.Key(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.Key(path); err == nil {
+		t.Error("a key that others can read was taken")
+	}
+}

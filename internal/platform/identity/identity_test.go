@@ -502,3 +502,18 @@ func TestFacts(t *testing.T) {
 		t.Errorf("got %v, %v", kinds, err)
 	}
 }
+
+// Who can write the file can become anybody.
+func TestFileThatEverybodyCanWrite(t *testing.T) {
+	t.Parallel()
+	s := open(t, dbtest.SQLite(t, migrations...), people)
+	if err := os.Chmod(s.config.File, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "chmod") {
+		t.Errorf("read: %v", err)
+	}
+	if _, ok := s.Principal("arn:aws:iam::123456789012:user/ann"); !ok {
+		t.Error("the last good content is gone")
+	}
+}

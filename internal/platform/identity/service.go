@@ -71,6 +71,7 @@ type Service struct {
 type stamp struct {
 	modified time.Time
 	size     int64
+	mode     fs.FileMode
 }
 
 // Open starts the service on a migrated store. A bad identity file is no error:
@@ -130,10 +131,17 @@ func (s *Service) readFile() ([]byte, stamp, error) {
 	if s.config.File == "" {
 		return nil, now, nil
 	}
-	data, err := os.ReadFile(s.config.File)
+	info, err := os.Stat(s.config.File)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, now, nil
 	}
+	if err == nil && info.Mode().Perm()&0o002 != 0 {
+		return nil, now, errors.New("everybody can write the file, and so become anybody: chmod o-w")
+	}
+	if err != nil {
+		return nil, now, err
+	}
+	data, err := os.ReadFile(s.config.File)
 	return data, now, err
 }
 
@@ -142,7 +150,7 @@ func (s *Service) look() stamp {
 	if err != nil {
 		return stamp{}
 	}
-	return stamp{info.ModTime(), info.Size()}
+	return stamp{info.ModTime(), info.Size(), info.Mode()}
 }
 
 // Watch follows the identity file and the revocations of other replicas until

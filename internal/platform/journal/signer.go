@@ -40,6 +40,9 @@ func OpenSigner(dir string) (*Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
+	if err := file.Private(filepath.Join(dir, keyFile)); err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
 	public, err := os.ReadFile(filepath.Join(dir, verifierFile))
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
