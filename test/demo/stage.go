@@ -32,6 +32,7 @@ const (
 	region  = "us-east-1"
 	nobody  = 65534
 	patient = 40 * time.Second // how long any step of the story may take
+	away    = 5 * time.Second  // how long the hub may be away
 )
 
 // stage is what the story plays on.
@@ -191,7 +192,7 @@ func (s *stage) clients() (err error) {
 }
 
 func (s *stage) client(ca string, key func(context.Context) (client.Credentials, error)) (*client.Client, error) {
-	return client.New(client.Config{Endpoint: s.url, Region: region, CAFile: ca, Credentials: key, Models: models})
+	return client.New(client.Config{Endpoint: s.url, Region: region, CAFile: ca, Credentials: key, Models: models, Attempts: 12})
 }
 
 func (s *stage) adminKey(context.Context) (c client.Credentials, err error) {

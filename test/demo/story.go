@@ -51,17 +51,33 @@ func (s *stage) inbox(ctx context.Context, address string) ([]message, error) {
 	return out.Messages, errors.Join(json.Unmarshal(text, &out), nil)
 }
 
+// fetch asks again for a while when the hub is away or cannot answer just now: what
+// it is asked here may be asked twice.
 func (s *stage) fetch(r *http.Request) ([]byte, error) {
+	for until := time.Now().Add(away); ; <-time.After(100 * time.Millisecond) {
+		text, again, err := s.fetchOnce(r)
+		if err == nil || !again || time.Now().After(until) {
+			return text, err
+		}
+		if r.GetBody != nil {
+			if r.Body, err = r.GetBody(); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+func (s *stage) fetchOnce(r *http.Request) (text []byte, again bool, err error) {
 	resp, err := s.web.Do(r)
 	if err != nil {
-		return nil, err
+		return nil, true, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(resp.Body)
+	text, err = io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode/100 != 2 {
 		err = fmt.Errorf("%s %s: %s: %s", r.Method, r.URL.Path, resp.Status, bytes.TrimSpace(text))
 	}
-	return text, err
+	return text, err != nil && (resp.StatusCode/100 == 2 || resp.StatusCode >= 500), err
 }
 
 // breakService uses the service up until its health URL fails.
