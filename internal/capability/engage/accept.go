@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/contacts"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
@@ -35,7 +36,7 @@ func (s *Service) AcceptPage(ctx context.Context, in *contacts.AcceptPageInput) 
 			return invalid("AcceptCode", "the accept code is wrong")
 		}
 		// AWS puts the code here; it accepts the page until it is read, so it is kept out.
-		a := acceptance{Info: "accepted with the code", Channel: p.Channel, Note: text(in.Note)}
+		a := acceptance{Info: "accepted with the code", Channel: p.Channel, Note: ptr.Value(in.Note)}
 		if in.AcceptCodeValidation == contacts.AcceptCodeValidationIgnore {
 			a.Info = "accepted, its code was not looked at"
 		}

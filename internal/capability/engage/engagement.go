@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/watchbill/watchbill/internal/api/contacts"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 )
@@ -102,8 +103,8 @@ func (s *Service) StartEngagement(ctx context.Context, in *contacts.StartEngagem
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
 		audit.Answer(tx, out)
 		id, err := s.Start(tx, Start{
-			Contact: *in.ContactId, Incident: text(in.IncidentId), Sender: *in.Sender, Subject: *in.Subject, Content: *in.Content,
-			PublicSubject: text(in.PublicSubject), PublicContent: text(in.PublicContent), Token: text(in.IdempotencyToken),
+			Contact: *in.ContactId, Incident: ptr.Value(in.IncidentId), Sender: *in.Sender, Subject: *in.Subject, Content: *in.Content,
+			PublicSubject: ptr.Value(in.PublicSubject), PublicContent: ptr.Value(in.PublicContent), Token: ptr.Value(in.IdempotencyToken),
 		})
 		out.EngagementArn = &id
 		return err
@@ -123,7 +124,7 @@ func (s *Service) StopEngagement(ctx context.Context, in *contacts.StopEngagemen
 		if err != nil {
 			return err
 		}
-		return s.stop(tx, &e, text(in.Reason))
+		return s.stop(tx, &e, ptr.Value(in.Reason))
 	})
 	return out, err
 }
@@ -139,8 +140,8 @@ func (s *Service) DescribeEngagement(ctx context.Context, in *contacts.DescribeE
 		return nil, err
 	}
 	return &contacts.DescribeEngagementOutput{
-		ContactArn: new(e.contact()), EngagementArn: new(e.ARN()), IncidentId: optional(e.Incident), Sender: &e.Sender,
-		Subject: &e.Subject, Content: &e.Content, PublicSubject: optional(e.PublicSubject), PublicContent: optional(e.PublicContent),
+		ContactArn: new(e.contact()), EngagementArn: new(e.ARN()), IncidentId: ptr.OrNil(e.Incident), Sender: &e.Sender,
+		Subject: &e.Subject, Content: &e.Content, PublicSubject: ptr.OrNil(e.PublicSubject), PublicContent: ptr.OrNil(e.PublicContent),
 		StartTime: moment(e.Started), StopTime: moment(e.Stopped),
 	}, nil
 }

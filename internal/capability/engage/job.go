@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/watchbill/watchbill/internal/api/contacts"
 	"github.com/watchbill/watchbill/internal/capability/contact"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/platform/task"
@@ -59,7 +60,7 @@ func planOf(c contact.Contact) Plan {
 				stage.Targets = append(stage.Targets, Target{Channel: *t.ChannelTargetInfo.ContactChannelId, RetryMinutes: number(t.ChannelTargetInfo.RetryIntervalInMinutes)})
 			case t.ContactTargetInfo != nil:
 				i := t.ContactTargetInfo
-				stage.Targets = append(stage.Targets, Target{Contact: text(i.ContactId), Essential: i.IsEssential != nil && *i.IsEssential})
+				stage.Targets = append(stage.Targets, Target{Contact: ptr.Value(i.ContactId), Essential: i.IsEssential != nil && *i.IsEssential})
 			}
 		}
 		p.Stages = append(p.Stages, stage)

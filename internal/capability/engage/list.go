@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/contacts"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
 )
@@ -27,7 +28,7 @@ func limit(asked *int32) int {
 }
 
 func start(token *string, p any) error {
-	if page.Parse(text(token), p) != nil {
+	if page.Parse(ptr.Value(token), p) != nil {
 		return invalid("NextToken", "the pagination token is not valid")
 	}
 	return nil
@@ -68,7 +69,7 @@ func (s *Service) ListEngagements(ctx context.Context, in *contacts.ListEngageme
 			break
 		}
 		out.Engagements = append(out.Engagements, contacts.Engagement{
-			ContactArn: new(e.contact()), EngagementArn: new(e.ARN()), IncidentId: optional(e.Incident), Sender: &e.Sender,
+			ContactArn: new(e.contact()), EngagementArn: new(e.ARN()), IncidentId: ptr.OrNil(e.Incident), Sender: &e.Sender,
 			StartTime: moment(e.Started), StopTime: moment(e.Stopped),
 		})
 	}
@@ -101,7 +102,7 @@ func (s *Service) listPages(tx *db.Tx, column, value string, token *string, most
 			return nil, nil, err
 		}
 		out = append(out, contacts.Page{
-			ContactArn: new(contactARN(p.Scope, p.Alias)), EngagementArn: new(e.ARN()), IncidentId: optional(e.Incident), PageArn: new(p.ARN()), Sender: &e.Sender,
+			ContactArn: new(contactARN(p.Scope, p.Alias)), EngagementArn: new(e.ARN()), IncidentId: ptr.OrNil(e.Incident), PageArn: new(p.ARN()), Sender: &e.Sender,
 			SentTime: moment(p.Sent), DeliveryTime: moment(p.Delivered), ReadTime: moment(p.Read),
 		})
 	}
@@ -154,8 +155,8 @@ func (s *Service) DescribePage(ctx context.Context, in *contacts.DescribePageInp
 		return nil, err
 	}
 	return &contacts.DescribePageOutput{
-		ContactArn: new(contactARN(p.Scope, p.Alias)), EngagementArn: new(e.ARN()), IncidentId: optional(e.Incident), PageArn: new(p.ARN()), Sender: &e.Sender,
-		Subject: &e.Subject, Content: &e.Content, PublicSubject: optional(e.PublicSubject), PublicContent: optional(e.PublicContent),
+		ContactArn: new(contactARN(p.Scope, p.Alias)), EngagementArn: new(e.ARN()), IncidentId: ptr.OrNil(e.Incident), PageArn: new(p.ARN()), Sender: &e.Sender,
+		Subject: &e.Subject, Content: &e.Content, PublicSubject: ptr.OrNil(e.PublicSubject), PublicContent: ptr.OrNil(e.PublicContent),
 		SentTime: moment(p.Sent), DeliveryTime: moment(p.Delivered), ReadTime: moment(p.Read),
 	}, nil
 }
@@ -179,7 +180,7 @@ func (s *Service) ListPageReceipts(ctx context.Context, in *contacts.ListPageRec
 			rows, out.NextToken = rows[:most], new(page.Token(from+most))
 		}
 		for _, r := range rows {
-			out.Receipts = append(out.Receipts, contacts.Receipt{ContactChannelArn: optional(r.Channel), ReceiptInfo: optional(r.Info), ReceiptTime: new(r.At.Truncate(time.Millisecond)), ReceiptType: r.Type})
+			out.Receipts = append(out.Receipts, contacts.Receipt{ContactChannelArn: ptr.OrNil(r.Channel), ReceiptInfo: ptr.OrNil(r.Info), ReceiptTime: new(r.At.Truncate(time.Millisecond)), ReceiptType: r.Type})
 		}
 		return err
 	})

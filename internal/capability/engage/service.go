@@ -117,20 +117,6 @@ func invalid(field, format string, args ...any) error {
 	}
 }
 
-func text(p *string) string {
-	if p == nil {
-		return ""
-	}
-	return *p
-}
-
-func optional(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
 func moment(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil

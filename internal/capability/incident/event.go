@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/watchbill/watchbill/internal/api/incidents"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/lang/timeline"
 	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
@@ -86,7 +87,7 @@ func (s *Service) started(tx *db.Tx, r record, p plan, in Start) error {
 	}
 	data := map[string]any{"incidentTitle": r.Title, "contactsEngage": engaged, "responsePlan": p.Name}
 	for _, a := range p.Spec.Actions {
-		data["ssmDocumentName"], data["ssmDocumentVersion"] = *a.SsmAutomation.DocumentName, text(a.SsmAutomation.DocumentVersion)
+		data["ssmDocumentName"], data["ssmDocumentVersion"] = *a.SsmAutomation.DocumentName, ptr.Value(a.SsmAutomation.DocumentVersion)
 	}
 	if in.TriggerARN != "" {
 		data["triggerArn"] = in.TriggerARN

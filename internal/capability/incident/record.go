@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/incidents"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
@@ -21,7 +22,7 @@ type position struct {
 }
 
 func (r record) source() *incidents.IncidentRecordSource {
-	return &incidents.IncidentRecordSource{CreatedBy: &r.CreatedBy, InvokedBy: optional(r.InvokedBy), ResourceArn: optional(r.Resource), Source: &r.Source}
+	return &incidents.IncidentRecordSource{CreatedBy: &r.CreatedBy, InvokedBy: ptr.OrNil(r.InvokedBy), ResourceArn: ptr.OrNil(r.Resource), Source: &r.Source}
 }
 
 // GetIncidentRecord returns an incident.
@@ -35,7 +36,7 @@ func (s *Service) GetIncidentRecord(ctx context.Context, in *incidents.GetIncide
 		return nil, err
 	}
 	out := &incidents.IncidentRecord{
-		Arn: &r.ARN, Title: &r.Title, Summary: optional(r.Summary), Impact: new(int32(r.Impact)), Status: r.Status, DedupeString: &r.Dedupe,
+		Arn: &r.ARN, Title: &r.Title, Summary: ptr.OrNil(r.Summary), Impact: new(int32(r.Impact)), Status: r.Status, DedupeString: &r.Dedupe,
 		CreationTime: &r.Created, ResolvedTime: moment(r.Resolved), LastModifiedBy: &r.ModifiedBy, LastModifiedTime: &r.Modified,
 		IncidentRecordSource: r.source(), ChatChannel: r.Spec.Chat, NotificationTargets: append([]incidents.NotificationTargetItem{}, r.Spec.Targets...),
 		AutomationExecutions: []incidents.AutomationExecution{},

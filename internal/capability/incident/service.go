@@ -10,6 +10,7 @@ import (
 	"github.com/watchbill/watchbill/internal/capability/automation"
 	"github.com/watchbill/watchbill/internal/capability/engage"
 	"github.com/watchbill/watchbill/internal/capability/opsitem"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/arn"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
@@ -141,24 +142,10 @@ func limit(asked *int32, most int) int {
 }
 
 func start(token *string, position any) error {
-	if page.Parse(text(token), position) != nil {
+	if page.Parse(ptr.Value(token), position) != nil {
 		return invalid("The pagination token is not valid")
 	}
 	return nil
-}
-
-func text(p *string) string {
-	if p == nil {
-		return ""
-	}
-	return *p
-}
-
-func optional(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }
 
 func moment(t time.Time) *time.Time {

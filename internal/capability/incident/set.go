@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/watchbill/watchbill/internal/api/incidents"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/arn"
 	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
@@ -20,7 +21,7 @@ func (s set) arn(account string) string {
 }
 
 func regionInfo(tx *db.Tx, key *string) incidents.RegionInfo {
-	k := text(key)
+	k := ptr.Value(key)
 	if k == "" {
 		k = defaultKey
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/watchbill/watchbill/internal/capability/automation"
 	"github.com/watchbill/watchbill/internal/capability/engage"
 	"github.com/watchbill/watchbill/internal/capability/opsitem"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/arn"
 	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
@@ -37,7 +38,7 @@ type Start struct {
 // StartIncident starts an incident, or folds into an open one that the plan's
 // dedupe string is contained in, and answers that one's ARN.
 func (s *Service) StartIncident(ctx context.Context, in *incidents.StartIncidentInput) (*incidents.StartIncidentOutput, error) {
-	r := Start{Plan: *in.ResponsePlanArn, Title: text(in.Title), Source: customSource, Related: in.RelatedItems}
+	r := Start{Plan: *in.ResponsePlanArn, Title: ptr.Value(in.Title), Source: customSource, Related: in.RelatedItems}
 	if in.Impact != nil {
 		r.Impact = *in.Impact
 	}
@@ -45,7 +46,7 @@ func (s *Service) StartIncident(ctx context.Context, in *incidents.StartIncident
 		if strings.HasPrefix(strings.ToLower(*t.Source), "aws.") {
 			return nil, invalid("A custom source must not begin with aws.")
 		}
-		r.Source, r.TriggerARN, r.RawData, r.At = *t.Source, text(t.TriggerArn), text(t.RawData), *t.Timestamp
+		r.Source, r.TriggerARN, r.RawData, r.At = *t.Source, ptr.Value(t.TriggerArn), ptr.Value(t.RawData), *t.Timestamp
 	}
 	for _, i := range in.RelatedItems {
 		if i.GeneratedId != nil {
@@ -78,7 +79,7 @@ func (s *Service) Start(ctx context.Context, tx *db.Tx, in Start) (id string, cr
 	if in.At.IsZero() {
 		in.At = tx.Now
 	}
-	dedupe := text(p.Spec.Template.DedupeString)
+	dedupe := ptr.Value(p.Spec.Template.DedupeString)
 	if dedupe != "" || in.Alarm != "" {
 		old, ok, err := s.openFor(tx, dedupe, in.Alarm)
 		if err != nil || ok {
@@ -133,15 +134,15 @@ func (s *Service) newRecord(tx *db.Tx, p plan, in Start) record {
 	t := p.Spec.Template
 	r := record{
 		ARN:   arn.Make("ssm-incidents", "", tx.Scope.Account, "incident-record/"+p.Name+"/"+uuid.NewString()),
-		Title: clip(in.Title, 200), Summary: text(t.Summary), Impact: int64(in.Impact), Status: incidents.IncidentRecordStatusOpen,
-		Dedupe: text(t.DedupeString), Planned: text(t.DedupeString) != "", Alarm: in.Alarm, Created: tx.Now, CreatedBy: actor(tx), Modified: tx.Now, ModifiedBy: actor(tx),
+		Title: clip(in.Title, 200), Summary: ptr.Value(t.Summary), Impact: int64(in.Impact), Status: incidents.IncidentRecordStatusOpen,
+		Dedupe: ptr.Value(t.DedupeString), Planned: ptr.Value(t.DedupeString) != "", Alarm: in.Alarm, Created: tx.Now, CreatedBy: actor(tx), Modified: tx.Now, ModifiedBy: actor(tx),
 		Source: in.Source, Resource: in.TriggerARN, Home: tx.Scope.Region, Spec: recordSpec{Chat: p.Spec.Chat, Targets: t.NotificationTargets},
 	}
 	if in.Source == customSource {
 		r.InvokedBy = r.CreatedBy
 	}
 	if r.Title == "" {
-		r.Title = text(t.Title)
+		r.Title = ptr.Value(t.Title)
 	}
 	if r.Impact == 0 && t.Impact != nil {
 		r.Impact = int64(*t.Impact)
@@ -253,14 +254,14 @@ func told(err error) bool {
 // does not keep the incident from starting.
 func (s *Service) runbook(ctx context.Context, tx *db.Tx, r *record, a *incidents.SsmAutomation, in Start) error {
 	id, err := s.Automations.Start(ctx, tx, automation.Start{
-		DocumentName: *a.DocumentName, Version: text(a.DocumentVersion), Parameters: parameters(r.ARN, a, in.Related),
-		RoleARN: text(a.RoleArn), StartedBy: actor(tx), Human: identity.From(ctx).Human, IncidentARN: r.ARN, ClientToken: r.ARN[strings.LastIndex(r.ARN, "/")+1:],
+		DocumentName: *a.DocumentName, Version: ptr.Value(a.DocumentVersion), Parameters: parameters(r.ARN, a, in.Related),
+		RoleARN: ptr.Value(a.RoleArn), StartedBy: actor(tx), Human: identity.From(ctx).Human, IncidentARN: r.ARN, ClientToken: r.ARN[strings.LastIndex(r.ARN, "/")+1:],
 	})
 	if err != nil && !told(err) {
 		return err
 	}
 	if err != nil {
-		return s.happened(tx, r.ARN, typeRunbookRefused, tx.Now, map[string]any{"documentName": *a.DocumentName, "documentVersion": text(a.DocumentVersion), "message": err.Error()})
+		return s.happened(tx, r.ARN, typeRunbookRefused, tx.Now, map[string]any{"documentName": *a.DocumentName, "documentVersion": ptr.Value(a.DocumentVersion), "message": err.Error()})
 	}
 	execution := automation.ARN(tx.Scope, id)
 	r.Spec.Executions = append(r.Spec.Executions, execution)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/incidents"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/arn"
 	"github.com/watchbill/watchbill/internal/platform/db"
 )
@@ -285,7 +286,7 @@ func listEvents(tx *db.Tx, f *db.Filter, order string, most int) ([]event, error
 func putItem(tx *db.Tx, incident string, i incidents.RelatedItem) error {
 	_, err := tx.Exec(`insert into incident_item(account, region, incident, id, title, added, spec) values($1, '', $2, $3, $4, $5, $6)
 		on conflict(account, region, incident, id) do update set title = excluded.title`,
-		tx.Scope.Account, incident, *i.GeneratedId, text(i.Title), db.Micros(tx.Now), js(i.Identifier))
+		tx.Scope.Account, incident, *i.GeneratedId, ptr.Value(i.Title), db.Micros(tx.Now), js(i.Identifier))
 	return err
 }
 
@@ -301,7 +302,7 @@ func listItems(tx *db.Tx, incident, after string, most int) ([]incidents.Related
 			if err = r.Scan(&id, &title, &spec); err == nil {
 				err = json.Unmarshal([]byte(spec), &i.Identifier)
 			}
-			i.GeneratedId, i.Title = &id, optional(title)
+			i.GeneratedId, i.Title = &id, ptr.OrNil(title)
 			return i, err
 		})
 }

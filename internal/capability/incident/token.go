@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/incidents"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/db"
 )
 
@@ -16,7 +17,7 @@ const tokenLife = 7 * 24 * time.Hour
 // what that one did, or a ConflictException when it asked for something else. Two
 // such calls at once wait for each other on the token's row.
 func (s *Service) once(tx *db.Tx, operation string, token *string, in any, f func() (string, error)) (string, error) {
-	if text(token) == "" {
+	if ptr.Value(token) == "" {
 		return f()
 	}
 	sum := sha256.Sum256([]byte(js(in)))
