@@ -80,7 +80,7 @@ func insertCommand(tx *db.Tx, c *command) error {
 func saveCommand(tx *db.Tx, c *command) error {
 	_, err := tx.Exec(`update command_command set status = $4, cancel = $5, completed = $6, errors = $7, delivery_timed_out = $8, job = $9
 		where account = $1 and region = $2 and id = $3`,
-		tx.Scope.Account, tx.Scope.Region, c.ID, c.Status, flag(c.Cancel), c.Completed, c.Errors, c.DeliveryTimeout, c.Job)
+		tx.Scope.Account, tx.Scope.Region, c.ID, c.Status, db.Bool(c.Cancel), c.Completed, c.Errors, c.DeliveryTimeout, c.Job)
 	return err
 }
 
@@ -124,7 +124,7 @@ func insertInvocation(tx *db.Tx, i *invocation) error {
 func saveInvocation(tx *db.Tx, i *invocation) error {
 	_, err := tx.Exec(`update command_invocation set status = $5, dispatched = $6, delivered = $7, finished = $8, trace = $9
 		where account = $1 and region = $2 and command_id = $3 and node_id = $4`,
-		tx.Scope.Account, tx.Scope.Region, i.CommandID, i.NodeID, i.Status, flag(i.Dispatched), db.Micros(i.Delivered), db.Micros(i.Finished), i.Trace)
+		tx.Scope.Account, tx.Scope.Region, i.CommandID, i.NodeID, i.Status, db.Bool(i.Dispatched), db.Micros(i.Delivered), db.Micros(i.Finished), i.Trace)
 	return err
 }
 
@@ -200,11 +200,4 @@ func listSteps(tx *db.Tx, commandID, nodeID string) ([]step, error) {
 		s.Started, s.Finished = db.FromMicros(started), db.FromMicros(finished)
 		return s, err
 	})
-}
-
-func flag(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
 }

@@ -130,7 +130,7 @@ func loadChannel(tx *db.Tx, s db.Scope, id string) (Channel, bool, error) {
 
 func insertChannel(tx *db.Tx, c Channel) error {
 	_, err := tx.Exec(`insert into contact_channel(`+channelColumns+`) values($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
-		c.Scope.Account, c.Scope.Region, c.ID, c.Alias, string(c.Type), c.Name, c.Address, flag(c.Activated), c.Token, db.Micros(c.Created),
+		c.Scope.Account, c.Scope.Region, c.ID, c.Alias, string(c.Type), c.Name, c.Address, db.Bool(c.Activated), c.Token, db.Micros(c.Created),
 		c.Nonce, db.Micros(c.Expires), c.Tries, c.Sends, db.Micros(c.SendsSince))
 	return err
 }
@@ -138,7 +138,7 @@ func insertChannel(tx *db.Tx, c Channel) error {
 func updateChannel(tx *db.Tx, c Channel) error {
 	_, err := tx.Exec(`update contact_channel set name = $4, address = $5, activated = $6, nonce = $7, expires = $8, tries = $9, sends = $10, sends_since = $11
 		where account = $1 and region = $2 and id = $3`,
-		c.Scope.Account, c.Scope.Region, c.ID, c.Name, c.Address, flag(c.Activated), c.Nonce, db.Micros(c.Expires), c.Tries, c.Sends, db.Micros(c.SendsSince))
+		c.Scope.Account, c.Scope.Region, c.ID, c.Name, c.Address, db.Bool(c.Activated), c.Nonce, db.Micros(c.Expires), c.Tries, c.Sends, db.Micros(c.SendsSince))
 	return err
 }
 
@@ -150,13 +150,6 @@ func deleteChannel(tx *db.Tx, c Channel) error {
 func listChannels(tx *db.Tx, s db.Scope, alias, after string, limit int) ([]Channel, error) {
 	return db.Rows(tx, `select `+channelColumns+` from contact_channel where account = $1 and region = $2 and alias = $3 and id > $4 order by id limit $5`,
 		[]any{s.Account, s.Region, alias, after, limit}, func(r *sql.Rows) (Channel, error) { return scanChannel(r.Scan) })
-}
-
-func flag(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // place is the placeholder of the last argument of a filter.

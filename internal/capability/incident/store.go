@@ -84,13 +84,6 @@ func found[T any](v T, err error) (T, bool, error) {
 	return v, err == nil, err
 }
 
-func flag(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
-}
-
 // js is v as JSON for a column; our own shapes always have one.
 func js(v any) string {
 	b, err := json.Marshal(v)
@@ -117,13 +110,13 @@ func loadSet(tx *db.Tx, lock string) (set, bool, error) {
 
 func insertSet(tx *db.Tx, s set) (bool, error) {
 	n, err := tx.Exec(`insert into incident_set(account, region, `+setColumns+`) values($1, '', $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing`,
-		tx.Scope.Account, s.ID, string(s.Status), flag(s.Protected), js(s.Regions), db.Micros(s.Created), s.CreatedBy, db.Micros(s.Modified), s.ModifiedBy)
+		tx.Scope.Account, s.ID, string(s.Status), db.Bool(s.Protected), js(s.Regions), db.Micros(s.Created), s.CreatedBy, db.Micros(s.Modified), s.ModifiedBy)
 	return n == 1, err
 }
 
 func updateSet(tx *db.Tx, s set) error {
 	_, err := tx.Exec(`update incident_set set protected = $2, regions = $3, modified = $4, modified_by = $5 where account = $1 and region = ''`,
-		tx.Scope.Account, flag(s.Protected), js(s.Regions), db.Micros(s.Modified), s.ModifiedBy)
+		tx.Scope.Account, db.Bool(s.Protected), js(s.Regions), db.Micros(s.Modified), s.ModifiedBy)
 	return err
 }
 
@@ -221,7 +214,7 @@ func openDedupes(tx *db.Tx) (arns, dedupes []string, err error) {
 func insertRecord(tx *db.Tx, r record) error {
 	_, err := tx.Exec(`insert into incident_record(account, region, `+recordColumns+`)
 		values($1, '', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
-		tx.Scope.Account, r.ARN, r.Title, r.Summary, r.Impact, string(r.Status), r.Dedupe, flag(r.Planned), r.Alarm, db.Micros(r.Created), r.CreatedBy,
+		tx.Scope.Account, r.ARN, r.Title, r.Summary, r.Impact, string(r.Status), r.Dedupe, db.Bool(r.Planned), r.Alarm, db.Micros(r.Created), r.CreatedBy,
 		db.Micros(r.Resolved), db.Micros(r.Modified), r.ModifiedBy, r.Source, r.InvokedBy, r.Resource, r.Home, r.Item, js(r.Spec))
 	return err
 }
@@ -270,7 +263,7 @@ func loadEvent(tx *db.Tx, incident, id string) (event, bool, error) {
 func putEvent(tx *db.Tx, incident string, e event) error {
 	_, err := tx.Exec(`insert into incident_event(account, region, incident, `+eventColumns+`) values($1, '', $2, $3, $4, $5, $6, $7, $8, $9)
 		on conflict(account, region, incident, id) do update set type = excluded.type, at = excluded.at, updated = excluded.updated, data = excluded.data, refs = excluded.refs`,
-		tx.Scope.Account, incident, e.ID, e.Type, db.Micros(e.At), db.Micros(e.Updated), e.Data, js(e.Refs), flag(e.Custom))
+		tx.Scope.Account, incident, e.ID, e.Type, db.Micros(e.At), db.Micros(e.Updated), e.Data, js(e.Refs), db.Bool(e.Custom))
 	return err
 }
 

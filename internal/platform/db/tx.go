@@ -131,3 +131,11 @@ func FromMicros(us int64) time.Time {
 	}
 	return time.UnixMicro(us).UTC()
 }
+
+// Bool is b as SQL keeps it: 1 or 0.
+func Bool(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
