@@ -33,8 +33,12 @@ func (d *DB) openPostgres(ctx, life context.Context) error {
 	if err := pool.PingContext(ctx); err != nil {
 		return errors.Join(fmt.Errorf("db: %w", err), pool.Close())
 	}
+	c, err := d.subscribe(ctx)
+	if err != nil {
+		return errors.Join(err, pool.Close())
+	}
 	d.engine = &postgres{db: d, pool: pool}
-	d.done.Go(func() { d.listen(life) })
+	d.done.Go(func() { d.listen(life, c) })
 	return nil
 }
 
@@ -108,31 +112,43 @@ func pause(ctx context.Context, try int) error {
 	}
 }
 
+// subscribe opens the connection that hears the server's notifications.
+func (d *DB) subscribe(ctx context.Context) (*pgx.Conn, error) {
+	c, err := pgx.Connect(ctx, d.url)
+	if err != nil {
+		return nil, fmt.Errorf("db: %w", err)
+	}
+	if _, err := c.Exec(ctx, "listen "+notifyChannel); err != nil {
+		return nil, errors.Join(fmt.Errorf("db: %w", err), c.Close(context.WithoutCancel(ctx)))
+	}
+	return c, nil
+}
+
 // listen passes the server's notifications on to the in-process signals, and
-// connects again when the connection breaks.
-func (d *DB) listen(ctx context.Context) {
-	for try := 0; ctx.Err() == nil; try = min(try+1, 10) {
-		if err := d.listenOnce(ctx, &try); err != nil && pause(ctx, try) != nil {
+// connects again when the connection breaks. Everybody is woken after each new
+// connection, because what came meanwhile was missed.
+func (d *DB) listen(ctx context.Context, c *pgx.Conn) {
+	for try := 0; ; try = min(try+1, 10) {
+		if c != nil {
+			d.relay(ctx, c)
+			try = 0
+		}
+		if pause(ctx, try) != nil {
 			return
+		}
+		if c, _ = d.subscribe(ctx); c != nil {
+			d.signals.sendAll()
 		}
 	}
 }
 
-func (d *DB) listenOnce(ctx context.Context, try *int) error {
-	c, err := pgx.Connect(ctx, d.url)
-	if err != nil {
-		return err
-	}
+// relay passes notifications on until the connection breaks.
+func (d *DB) relay(ctx context.Context, c *pgx.Conn) {
 	defer func() { _ = c.Close(context.WithoutCancel(ctx)) }()
-	if _, err := c.Exec(ctx, "listen "+notifyChannel); err != nil {
-		return err
-	}
-	*try = 0
-	d.signals.sendAll() // what was missed meanwhile
 	for {
 		n, err := c.WaitForNotification(ctx)
 		if err != nil {
-			return err
+			return
 		}
 		d.signals.send(n.Payload)
 	}
