@@ -8,6 +8,7 @@ import (
 	"github.com/watchbill/watchbill/internal/api/incidents"
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	stsapi "github.com/watchbill/watchbill/internal/api/sts"
+	"github.com/watchbill/watchbill/internal/api/watchbill"
 	"github.com/watchbill/watchbill/internal/capability/alarm"
 	"github.com/watchbill/watchbill/internal/capability/automation"
 	"github.com/watchbill/watchbill/internal/capability/command"
@@ -38,7 +39,7 @@ import (
 )
 
 // models are the services on the one port.
-var models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, stsapi.Model}
+var models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, stsapi.Model, watchbill.Model}
 
 // migrations are the schemas of all packages.
 var migrations = []db.Migrations{

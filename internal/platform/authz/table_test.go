@@ -11,10 +11,11 @@ import (
 	"github.com/watchbill/watchbill/internal/api/incidents"
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/api/sts"
+	"github.com/watchbill/watchbill/internal/api/watchbill"
 	"github.com/watchbill/watchbill/internal/wire/shape"
 )
 
-var models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, sts.Model}
+var models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, sts.Model, watchbill.Model}
 
 // An operation without a row does not pass the build.
 func TestEveryOperationHasARow(t *testing.T) {
