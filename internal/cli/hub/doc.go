@@ -7,6 +7,6 @@
 // AWS_SESSION_TOKEN, AWS_PROFILE, AWS_SHARED_CREDENTIALS_FILE and
 // AWS_CONFIG_FILE. Of a profile: the three keys, region, endpoint_url and
 // ca_bundle. Roles to assume, single sign-on and credential processes are not.
-// The environment wins over the files, except that a profile which AWS_PROFILE
-// names gives the keys, as it does for the aws CLI's --profile.
+// The environment wins over the files, also where AWS_PROFILE names a profile,
+// as it does for the aws CLI.
 package hub

@@ -90,7 +90,7 @@ func read(get func(string) string) (*Environment, error) {
 }
 
 func keys(get func(string) string, p profile) client.Credentials {
-	if id := get("AWS_ACCESS_KEY_ID"); id != "" && get("AWS_PROFILE") == "" {
+	if id := get("AWS_ACCESS_KEY_ID"); id != "" {
 		return client.Credentials{AccessKeyID: id, SecretAccessKey: get("AWS_SECRET_ACCESS_KEY"), SessionToken: get("AWS_SESSION_TOKEN")}
 	}
 	return client.Credentials{AccessKeyID: p["aws_access_key_id"], SecretAccessKey: p["aws_secret_access_key"], SessionToken: p["aws_session_token"]}

@@ -30,12 +30,12 @@ func TestRead(t *testing.T) {
 	}{
 		"files": {map[string]string{"AWS_ENDPOINT_URL": "https://hub"}, &Environment{"https://hub", "eu-1", "", client.Credentials{AccessKeyID: "A", SecretAccessKey: "B"}}, ""},
 		"profile": {
-			map[string]string{"AWS_PROFILE": "ops", "AWS_ACCESS_KEY_ID": "X", "AWS_SECRET_ACCESS_KEY": "Y"},
+			map[string]string{"AWS_PROFILE": "ops"},
 			&Environment{"https://ops", "us-1", "/ca", client.Credentials{AccessKeyID: "C", SecretAccessKey: "D", SessionToken: "E="}},
 			"",
 		},
 		"environment": {
-			map[string]string{"AWS_ENDPOINT_URL": "https://hub", "AWS_REGION": "r", "AWS_CA_BUNDLE": "/b", "AWS_ACCESS_KEY_ID": "X", "AWS_SECRET_ACCESS_KEY": "Y", "AWS_SESSION_TOKEN": "Z"},
+			map[string]string{"AWS_ENDPOINT_URL": "https://hub", "AWS_REGION": "r", "AWS_CA_BUNDLE": "/b", "AWS_PROFILE": "ops", "AWS_ACCESS_KEY_ID": "X", "AWS_SECRET_ACCESS_KEY": "Y", "AWS_SESSION_TOKEN": "Z"},
 			&Environment{"https://hub", "r", "/b", client.Credentials{AccessKeyID: "X", SecretAccessKey: "Y", SessionToken: "Z"}},
 			"",
 		},
