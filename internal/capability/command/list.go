@@ -64,8 +64,7 @@ func (s *Service) ListCommands(ctx context.Context, in *ssm.ListCommandsInput) (
 			return err
 		}
 		size := page.Limit(in.MaxResults, mostRows)
-		query := fmt.Sprintf("select %s from command_command%s order by requested desc, id desc limit %d", commandColumns, f.Where(), size+1)
-		list, err := db.Rows(tx, query, f.Args, scanCommand)
+		list, err := commandsWhere(tx, f, size+1)
 		if err != nil {
 			return err
 		}
@@ -306,8 +305,8 @@ func (c *command) project() *ssm.Command {
 	out.CommandId, out.DocumentName, out.DocumentVersion = &c.ID, &c.DocumentName, &c.DocumentVersion
 	out.RequestedDateTime, out.ExpiresAfter = &c.Requested, &c.Expires
 	out.Status, out.StatusDetails = c.Status.commandStatus(), new(string(c.Status))
-	out.TargetCount, out.CompletedCount, out.ErrorCount = new(int32(c.Targets)), new(int32(c.Completed)), new(int32(c.Errors))
-	out.DeliveryTimedOutCount = new(int32(c.DeliveryTimeout))
+	out.TargetCount, out.CompletedCount, out.ErrorCount = new(int32(c.Targets)), new(int32(c.Tally.completed())), new(int32(c.Tally.errors()))
+	out.DeliveryTimedOutCount = new(int32(c.Tally[deliveryTimedOut]))
 	if out.Comment == nil {
 		out.Comment = new("")
 	}

@@ -25,7 +25,7 @@ const busyPause = 15 * time.Second
 
 // Acked takes a node's answer to a job. Error: ErrForeign.
 func (s *Service) Acked(ctx context.Context, nodeID string, ack mgs.AgentJobAck) error {
-	return s.reported(ctx, nodeID, ack.JobID, func(tx *db.Tx, i *invocation) error {
+	return s.reported(ctx, nodeID, ack.JobID, func(tx *db.Tx, c *command, i *invocation) error {
 		e := ackEvent(ack.StatusCode)
 		if e == nodeBusy {
 			if err := s.Mailbox.Postpone(tx, nodeID, ack.JobID, tx.Now.Add(busyPause)); err != nil {
@@ -37,8 +37,19 @@ func (s *Service) Acked(ctx context.Context, nodeID string, ack mgs.AgentJobAck)
 		if i == nil { // a job that cancels has no invocation
 			return nil
 		}
-		return s.apply(tx, i, e)
+		return s.apply(tx, c, i, e, ackWhy(e, &ack))
 	})
+}
+
+// ackWhy is the reason that a node gave for not taking a job.
+func ackWhy(e event, ack *mgs.AgentJobAck) string {
+	switch e {
+	case nodeBusy:
+		return "the node has no room for the job now and is asked again"
+	case nodeRefused:
+		return clean(strings.TrimSpace("the node refused the job: "+ack.StatusCode+" "+ack.ErrorMessage), 500)
+	}
+	return ""
 }
 
 // ackEvent: a parse error is followed by a Failed reply, so it counts as taken.
@@ -59,18 +70,38 @@ func (s *Service) Replied(ctx context.Context, nodeID string, reply mgs.AgentJob
 	if err := mgs.Decode([]byte(reply.Content), &content); err != nil {
 		return fmt.Errorf("%w: %w", ErrContent, err)
 	}
-	return s.reported(ctx, nodeID, reply.JobID, func(tx *db.Tx, i *invocation) error {
+	e := replyEvent(content.DocumentStatus)
+	if e == nodeProgress && len(content.RuntimeStatus) == 0 && content.DocumentTraceOutput == "" && s.runs(ctx, nodeID, reply.JobID) {
+		return nil // nothing new
+	}
+	return s.reported(ctx, nodeID, reply.JobID, func(tx *db.Tx, c *command, i *invocation) error {
 		if i == nil {
 			return nil
 		}
-		if err := s.Mailbox.Ack(tx, nodeID, reply.JobID); err != nil { // it has the job
+		if e == nodeProgress { // it has the job; else the end takes the message away
+			if err := s.Mailbox.Ack(tx, nodeID, reply.JobID); err != nil {
+				return err
+			}
+		}
+		if err := merge(tx, c, i, &content); err != nil {
 			return err
 		}
-		if err := merge(tx, i, &content); err != nil {
-			return err
-		}
-		return s.apply(tx, i, replyEvent(content.DocumentStatus))
+		return s.apply(tx, c, i, e, "")
 	})
+}
+
+// runs says that the invocation of a job is known to be under way.
+func (s *Service) runs(ctx context.Context, nodeID, jobID string) (yes bool) {
+	commandID, of, err := mgs.ParseJobID(jobID)
+	if err != nil || of != nodeID {
+		return false
+	}
+	err = s.DB.View(ctx, func(tx *db.Tx) error {
+		i, err := findInvocation(tx, commandID, nodeID)
+		yes = i != nil && i.Status == inProgress
+		return err
+	})
+	return yes && err == nil
 }
 
 func replyEvent(status string) event {
@@ -89,7 +120,7 @@ func replyEvent(status string) event {
 
 // reported runs f on the invocation that a job belongs to, nil for a job that
 // cancels one, if the job is this node's.
-func (s *Service) reported(ctx context.Context, nodeID, jobID string, f func(*db.Tx, *invocation) error) error {
+func (s *Service) reported(ctx context.Context, nodeID, jobID string, f func(*db.Tx, *command, *invocation) error) error {
 	commandID, of, err := mgs.ParseJobID(jobID)
 	if err != nil || of != nodeID {
 		return s.refuse(ctx, nodeID, jobID)
@@ -105,7 +136,7 @@ func (s *Service) reported(ctx context.Context, nodeID, jobID string, f func(*db
 			if err != nil || !known {
 				return err
 			}
-			return f(tx, nil)
+			return f(tx, nil, nil)
 		}
 		i, err := findInvocation(tx, commandID, nodeID)
 		if err != nil {
@@ -114,7 +145,8 @@ func (s *Service) reported(ctx context.Context, nodeID, jobID string, f func(*db
 		if known = i != nil && i.Dispatched; !known {
 			return nil
 		}
-		if err := f(tx, i); err != nil {
+		before := c.Version
+		if err := f(tx, c, i); err != nil || c.Version == before {
 			return err
 		}
 		return s.advance(tx, c)
@@ -133,15 +165,15 @@ func (s *Service) refuse(ctx context.Context, nodeID, jobID string) error {
 }
 
 // merge takes over what a reply says of steps. A finished step stays as it is.
-func merge(tx *db.Tx, i *invocation, content *mgs.ReplyContent) error {
+func merge(tx *db.Tx, c *command, i *invocation, content *mgs.ReplyContent) error {
 	if content.DocumentTraceOutput != "" && i.Finished.IsZero() {
 		i.Trace = clean(content.DocumentTraceOutput, mgs.MaxStepOutput)
-		if err := saveInvocation(tx, i); err != nil {
-			return err
-		}
 	}
 	if len(content.RuntimeStatus) == 0 {
-		return nil
+		if i.Trace == "" {
+			return nil
+		}
+		return saveInvocation(tx, i)
 	}
 	steps, err := listSteps(tx, i.CommandID, i.NodeID)
 	if err != nil {
@@ -150,7 +182,7 @@ func merge(tx *db.Tx, i *invocation, content *mgs.ReplyContent) error {
 	for name, report := range content.RuntimeStatus {
 		for n := range steps {
 			st := &steps[n]
-			if st.Status.final() || st.Name != name && st.Name != report.StepName && !(st.Plugin == name && len(steps) == 1) {
+			if st.Status.final() || !st.named(name, &report, len(steps)) {
 				continue
 			}
 			st.take(&report)
@@ -159,7 +191,32 @@ func merge(tx *db.Tx, i *invocation, content *mgs.ReplyContent) error {
 			}
 		}
 	}
-	return nil
+	c.Version++
+	i.Code, i.Version = exitCode(steps), c.Version
+	return saveInvocation(tx, i)
+}
+
+// named says that a report under a name is about the step: stock nodes name the
+// step, or in schema 1.2 its plugin.
+func (st *step) named(name string, report *mgs.StepStatus, steps int) bool {
+	return st.Name == name || report.StepName != "" && st.Name == report.StepName || st.Plugin == name && steps == 1
+}
+
+// exitCode is the code of the first step that failed, else of the last that
+// ended; -1 when none has.
+func exitCode(steps []step) int {
+	code := -1
+	for n := range steps {
+		st := &steps[n]
+		switch {
+		case !st.Status.final():
+		case st.Status != success && st.Code != 0:
+			return st.Code
+		default:
+			code = st.Code
+		}
+	}
+	return code
 }
 
 // take moves a step by a report.
@@ -211,7 +268,7 @@ const (
 // stream is here; the node goes on from there. A stream that is over the limit
 // is taken and forgotten. Errors: ErrForeign, ErrContent.
 func (s *Service) Output(ctx context.Context, nodeID string, out mgs.JobOutput) (length int64, err error) {
-	err = s.reported(ctx, nodeID, out.JobID, func(tx *db.Tx, i *invocation) error {
+	err = s.reported(ctx, nodeID, out.JobID, func(tx *db.Tx, _ *command, i *invocation) error {
 		if i == nil || out.Stream != "stdout" && out.Stream != "stderr" || len(out.Data) > mgs.MaxOutputChunk {
 			return fmt.Errorf("%w: a piece of output that no step has", ErrContent)
 		}

@@ -5,6 +5,7 @@ import (
 	"embed"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/api/watchbill"
 	"github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
@@ -78,5 +79,6 @@ func (s *Service) Operations() []wire.Binding {
 		ssm.BindListCommands(s.ListCommands),
 		ssm.BindListCommandInvocations(s.ListCommandInvocations),
 		ssm.BindGetCommandInvocation(s.GetCommandInvocation),
+		watchbill.BindDescribeCommandTargets(s.DescribeCommandTargets),
 	}
 }

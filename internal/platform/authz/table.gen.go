@@ -252,7 +252,7 @@ var table = []Row{
 	{Service: "watchbill", Operation: "CreateLock", Action: "watchbill:CreateLock", Access: "write", Mutating: true, SecretIn: false, SecretOut: false},
 	{Service: "watchbill", Operation: "DeleteLock", Action: "watchbill:DeleteLock", Access: "write", Mutating: true, SecretIn: false, SecretOut: false},
 	{Service: "watchbill", Operation: "DescribeCommandTargets", Action: "watchbill:DescribeCommandTargets", Access: "read", Mutating: false, SecretIn: false, SecretOut: false},
-	{Service: "watchbill", Operation: "GetCommandOutput", Action: "watchbill:GetCommandOutput", Access: "read", Mutating: false, Resources: [][]Ref{{{Kind: "node", Member: "InstanceId", Second: "", Default: ""}}}, SecretIn: false, SecretOut: true},
+	{Service: "watchbill", Operation: "GetCommandOutput", Action: "watchbill:GetCommandOutput", Access: "read", Mutating: false, Resources: [][]Ref{{{Kind: "node", Member: "InstanceId", Second: "", Default: ""}}}, SecretIn: false, SecretOut: false},
 	{Service: "watchbill", Operation: "GetRollout", Action: "watchbill:GetRollout", Access: "read", Mutating: false, SecretIn: false, SecretOut: false},
 	{Service: "watchbill", Operation: "GetSessionRecording", Action: "watchbill:GetSessionRecording", Access: "read", Mutating: false, Resources: [][]Ref{{{Kind: "session", Member: "SessionId", Second: "", Default: ""}}}, SecretIn: false, SecretOut: true},
 	{Service: "watchbill", Operation: "HaltRollout", Action: "watchbill:HaltRollout", Access: "write", Mutating: true, SecretIn: false, SecretOut: false},
