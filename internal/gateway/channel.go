@@ -287,11 +287,11 @@ func (c *channel) take(ctx context.Context, m *mgs.Message) error {
 		if err := mgs.Decode(m.Payload, &out); err != nil {
 			return err
 		}
-		length, err := commands.Output(ctx, c.node, out)
+		length, end, err := commands.Output(ctx, c.node, out)
 		if err != nil {
 			return err
 		}
-		return c.reply(mgs.TypeJobOutputAck, mgs.JobOutputAck{JobID: out.JobID, Step: out.Step, Stream: out.Stream, Length: length})
+		return c.reply(mgs.TypeJobOutputAck, mgs.JobOutputAck{JobID: out.JobID, Step: out.Step, Stream: out.Stream, Length: length, End: end})
 	}
 	return nil
 }

@@ -92,6 +92,7 @@ func (h *hub) openCapabilities() (err error) {
 	c.node = node.New(node.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Mint: h.mintNode, Revoke: h.revokeNode})
 	c.command = command.New(command.Service{
 		DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Nodes: c.node, Documents: h.commandDocument, Sealer: p.sealer, Allow: authz.Require,
+		Blobs: h.blobs,
 	})
 	c.automation = automation.New(automation.Service{
 		DB: h.db, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, Documents: c.document, Roles: roles{p.identity},

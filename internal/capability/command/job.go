@@ -162,8 +162,11 @@ const keepFor = 30 * 24 * time.Hour
 
 // purge forgets a command.
 func (s *Service) purge(ctx context.Context, r *task.Run) error {
+	if err := s.forgetBlobs(ctx, r.Key); err != nil {
+		return err
+	}
 	return s.DB.Update(ctx, func(tx *db.Tx) error {
-		for _, table := range []string{"command_output", "command_step", "command_invocation"} {
+		for _, table := range []string{"command_output", "command_stream", "command_step", "command_invocation"} {
 			f := scoped(tx).And("command_id = ?", r.Key)
 			if _, err := tx.Exec("delete from "+table+f.Where(), f.Args...); err != nil {
 				return err

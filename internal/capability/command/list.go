@@ -243,18 +243,16 @@ func answer(c *command, i *invocation, steps []step, name *string) (*ssm.GetComm
 		addTimes(out, steps)
 		return out, nil
 	}
-	for n := range steps {
-		st := &steps[n]
-		if name != nil && st.Name != *name {
-			continue
-		}
-		st.fill(out)
-		if name != nil && len(steps) > 1 {
-			out.Status, out.StatusDetails = st.Status.invocationStatus(), new(string(st.Status))
-		}
-		return out, nil
+	n := pick(steps, ptr.Value(name))
+	if n < 0 {
+		return nil, &ssm.InvalidPluginName{Message: "The document has no step " + ptr.Value(name) + "."}
 	}
-	return nil, &ssm.InvalidPluginName{Message: "The document has no step " + ptr.Value(name) + "."}
+	st := &steps[n]
+	st.fill(out)
+	if len(steps) > 1 {
+		out.PluginName, out.Status, out.StatusDetails = &st.Name, st.Status.invocationStatus(), new(string(st.Status))
+	}
+	return out, nil
 }
 
 // addTimes tells the time from the first step's start to the last one's end.

@@ -7,6 +7,7 @@ import (
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/api/watchbill"
 	"github.com/watchbill/watchbill/internal/capability/node"
+	"github.com/watchbill/watchbill/internal/platform/blob"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/platform/mailbox"
@@ -49,7 +50,8 @@ type Service struct {
 	Mailbox   *mailbox.Mailbox
 	Nodes     *node.Service
 	Documents Documents
-	Sealer    Sealer // of parameters, which may hold secrets
+	Sealer    Sealer      // of parameters, which may hold secrets
+	Blobs     *blob.Store // of outputs; nil keeps them in DB
 
 	// Allow says whether the caller of ctx may do the action on resources
 	// (ARNs); authz.Require is one. Nodes that are named are authorized before
@@ -80,5 +82,6 @@ func (s *Service) Operations() []wire.Binding {
 		ssm.BindListCommandInvocations(s.ListCommandInvocations),
 		ssm.BindGetCommandInvocation(s.GetCommandInvocation),
 		watchbill.BindDescribeCommandTargets(s.DescribeCommandTargets),
+		watchbill.BindGetCommandOutput(s.GetCommandOutput),
 	}
 }
