@@ -29,6 +29,10 @@ const (
 
 // createControlChannel hands out the token of a channel.
 func (g *Gateway) createControlChannel(w http.ResponseWriter, r *http.Request) {
+	if !g.admitted(w) {
+		return
+	}
+	defer func() { g.admission.leave(time.Now()) }()
 	ctx, body, err := g.authenticate(w, r, "CreateControlChannel")
 	if err == nil {
 		err = decode(body, &mgs.ChannelRequest{})
