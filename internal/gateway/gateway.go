@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -42,6 +43,8 @@ type Config struct {
 type Gateway struct {
 	Config
 
+	admission admission
+
 	mu       sync.Mutex
 	channels map[string]*channel // by node id; the live ones
 	closing  bool
@@ -74,7 +77,7 @@ func (g *Gateway) Handler() http.Handler {
 // Run starts the watch over presence and keeps that of connected nodes up to
 // date until ctx ends; then it closes all channels, whose nodes come back when a hub is there again.
 func (g *Gateway) Run(ctx context.Context) error {
-	if err := g.Nodes.Start(ctx); err != nil {
+	if err := errors.Join(g.Nodes.Start(ctx), g.Sessions.Start(ctx)); err != nil {
 		return err
 	}
 	t := time.NewTicker(node.PingEvery)

@@ -6,6 +6,8 @@ import (
 
 	"github.com/watchbill/watchbill/internal/api/contacts"
 	"github.com/watchbill/watchbill/internal/api/incidents"
+	"github.com/watchbill/watchbill/internal/api/kms"
+	"github.com/watchbill/watchbill/internal/api/logs"
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	stsapi "github.com/watchbill/watchbill/internal/api/sts"
 	"github.com/watchbill/watchbill/internal/api/watchbill"
@@ -16,21 +18,25 @@ import (
 	"github.com/watchbill/watchbill/internal/capability/document"
 	"github.com/watchbill/watchbill/internal/capability/engage"
 	"github.com/watchbill/watchbill/internal/capability/incident"
+	"github.com/watchbill/watchbill/internal/capability/key"
 	"github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/capability/opsitem"
 	"github.com/watchbill/watchbill/internal/capability/parameter"
+	"github.com/watchbill/watchbill/internal/capability/session"
 	"github.com/watchbill/watchbill/internal/capability/setting"
 	"github.com/watchbill/watchbill/internal/capability/sts"
 	"github.com/watchbill/watchbill/internal/capability/tag"
 	"github.com/watchbill/watchbill/internal/channel/email"
 	"github.com/watchbill/watchbill/internal/channel/inbox"
 	"github.com/watchbill/watchbill/internal/gateway"
+	"github.com/watchbill/watchbill/internal/gateway/relay"
 	"github.com/watchbill/watchbill/internal/intake"
 	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/authz"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/identity"
 	"github.com/watchbill/watchbill/internal/platform/journal"
+	"github.com/watchbill/watchbill/internal/platform/lock"
 	"github.com/watchbill/watchbill/internal/platform/mailbox"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
 	"github.com/watchbill/watchbill/internal/platform/task"
@@ -39,24 +45,28 @@ import (
 )
 
 // models are the services on the one port.
-var models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, stsapi.Model, watchbill.Model}
+var models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, stsapi.Model, watchbill.Model, kms.Model, logs.Model}
 
 // migrations are the schemas of all packages.
 var migrations = []db.Migrations{
-	Migrations, task.Migrations, journal.Migrations, audit.Migrations, identity.Migrations, tagging.Migrations, mailbox.Migrations,
-	parameter.Migrations, setting.Migrations, document.Migrations, node.Migrations, command.Migrations, automation.Migrations,
+	Migrations, task.Migrations, journal.Migrations, audit.Migrations, identity.Migrations, tagging.Migrations, mailbox.Migrations, lock.Migrations,
+	parameter.Migrations, setting.Migrations, document.Migrations, node.Migrations, command.Migrations, session.Migrations, automation.Migrations,
+	key.Migrations,
 	contact.Migrations, engage.Migrations, inbox.Migrations, opsitem.Migrations, incident.Migrations, alarm.Migrations,
 }
 
 // capabilities are the slices of the product, in the order in which they are made.
 type capabilities struct {
 	caller     lateCaller
+	key        *key.Service
 	setting    *setting.Service
 	parameter  *parameter.Service
 	tag        *tag.Service
 	document   *document.Service
 	node       *node.Service
 	command    *command.Service
+	session    *session.Service
+	lock       *lock.Service
 	automation *automation.Service
 	contact    *contact.Service
 	engage     *engage.Service
@@ -67,6 +77,7 @@ type capabilities struct {
 	intake     *intake.Service
 	intakeFile *intake.File
 	sts        *sts.Service
+	relay      *relay.Relay
 	gateway    *gateway.Gateway
 }
 
@@ -74,8 +85,9 @@ type capabilities struct {
 // operations is made from it too.
 func bindings(c *capabilities) (out []wire.Binding) {
 	for _, ops := range [][]wire.Binding{
+		c.key.Operations(),
 		c.setting.Operations(), c.parameter.Operations(), c.tag.Operations(), c.document.Operations(), c.node.Operations(),
-		c.command.Operations(), c.automation.Operations(), c.contact.Operations(), c.engage.Operations(), c.sts.Operations(), c.opsitem.Operations(), c.incident.Operations(),
+		c.command.Operations(), c.session.Operations(), c.lock.Operations(), c.automation.Operations(), c.contact.Operations(), c.engage.Operations(), c.sts.Operations(), c.opsitem.Operations(), c.incident.Operations(),
 	} {
 		out = append(out, ops...)
 	}
@@ -85,6 +97,7 @@ func bindings(c *capabilities) (out []wire.Binding) {
 // openCapabilities makes each on the platform and those below it.
 func (h *hub) openCapabilities() (err error) {
 	c, p := &h.all, &h.platform
+	h.openEndpoints()
 	c.setting = setting.New(setting.Service{DB: h.db, Journal: p.journal})
 	c.parameter = parameter.New(parameter.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, DefaultTier: h.defaultTier})
 	c.tag = tag.New(tag.Service{DB: h.db, Journal: p.journal})
@@ -92,14 +105,20 @@ func (h *hub) openCapabilities() (err error) {
 	c.node = node.New(node.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Mint: h.mintNode, Revoke: h.revokeNode})
 	c.command = command.New(command.Service{
 		DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Nodes: c.node, Documents: h.commandDocument, Sealer: p.sealer, Allow: authz.Require,
+		Blobs: h.blobs,
+	})
+	c.lock = p.locks
+	c.session = session.New(session.Service{
+		DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Nodes: c.node, Documents: h.sessionDocument, Sealer: p.sealer, Blobs: h.blobs, Locks: p.locks,
 	})
 	c.automation = automation.New(automation.Service{
 		DB: h.db, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, Documents: c.document, Roles: roles{p.identity},
 		Caller: &c.caller, Log: h.log, PassRole: h.passRole,
 	})
 	c.sts = sts.New(sts.Service{DB: h.db, Journal: p.journal, Identity: p.identity})
+	c.relay = relay.New(relay.Config{Sessions: c.session, Unwrap: h.unwrapDataKey, Logger: h.log})
 	c.gateway = gateway.New(gateway.Config{
-		Nodes: c.node, Commands: c.command, Mailbox: p.mailbox, Authenticate: p.identity.Authenticate, Authorize: p.authz.Authorize, Observe: h.observe, Logger: h.log,
+		Nodes: c.node, Commands: c.command, Sessions: c.session, Relay: c.relay, Mailbox: p.mailbox, Authenticate: p.identity.Authenticate, Authorize: p.authz.Authorize, Observe: h.observe, Logger: h.log,
 	})
 	return h.openPeople()
 }
@@ -155,6 +174,8 @@ func (h *hub) path(name string) string { return filepath.Join(h.cfg.Data, name) 
 // addBackground adds the work of capabilities that goes on all the time.
 func (h *hub) addBackground() {
 	h.background["gateway"] = h.all.gateway.Run
+	h.background["relay"] = h.all.relay.Run
+	h.background["locks"] = h.all.lock.Run
 	h.background["intake"] = h.all.intakeFile.Watch
 }
 
