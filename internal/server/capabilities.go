@@ -22,6 +22,7 @@ import (
 	"github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/capability/opsitem"
 	"github.com/watchbill/watchbill/internal/capability/parameter"
+	"github.com/watchbill/watchbill/internal/capability/session"
 	"github.com/watchbill/watchbill/internal/capability/setting"
 	"github.com/watchbill/watchbill/internal/capability/sts"
 	"github.com/watchbill/watchbill/internal/capability/tag"
@@ -34,6 +35,7 @@ import (
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/identity"
 	"github.com/watchbill/watchbill/internal/platform/journal"
+	"github.com/watchbill/watchbill/internal/platform/lock"
 	"github.com/watchbill/watchbill/internal/platform/mailbox"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
 	"github.com/watchbill/watchbill/internal/platform/task"
@@ -46,8 +48,8 @@ var models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, stsapi.M
 
 // migrations are the schemas of all packages.
 var migrations = []db.Migrations{
-	Migrations, task.Migrations, journal.Migrations, audit.Migrations, identity.Migrations, tagging.Migrations, mailbox.Migrations,
-	parameter.Migrations, setting.Migrations, document.Migrations, node.Migrations, command.Migrations, automation.Migrations,
+	Migrations, task.Migrations, journal.Migrations, audit.Migrations, identity.Migrations, tagging.Migrations, mailbox.Migrations, lock.Migrations,
+	parameter.Migrations, setting.Migrations, document.Migrations, node.Migrations, command.Migrations, session.Migrations, automation.Migrations,
 	key.Migrations,
 	contact.Migrations, engage.Migrations, inbox.Migrations, opsitem.Migrations, incident.Migrations, alarm.Migrations,
 }
@@ -62,6 +64,8 @@ type capabilities struct {
 	document   *document.Service
 	node       *node.Service
 	command    *command.Service
+	session    *session.Service
+	lock       *lock.Service
 	automation *automation.Service
 	contact    *contact.Service
 	engage     *engage.Service
@@ -81,7 +85,7 @@ func bindings(c *capabilities) (out []wire.Binding) {
 	for _, ops := range [][]wire.Binding{
 		c.key.Operations(),
 		c.setting.Operations(), c.parameter.Operations(), c.tag.Operations(), c.document.Operations(), c.node.Operations(),
-		c.command.Operations(), c.automation.Operations(), c.contact.Operations(), c.engage.Operations(), c.sts.Operations(), c.opsitem.Operations(), c.incident.Operations(),
+		c.command.Operations(), c.session.Operations(), c.lock.Operations(), c.automation.Operations(), c.contact.Operations(), c.engage.Operations(), c.sts.Operations(), c.opsitem.Operations(), c.incident.Operations(),
 	} {
 		out = append(out, ops...)
 	}
@@ -101,13 +105,17 @@ func (h *hub) openCapabilities() (err error) {
 		DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Nodes: c.node, Documents: h.commandDocument, Sealer: p.sealer, Allow: authz.Require,
 		Blobs: h.blobs,
 	})
+	c.lock = p.locks
+	c.session = session.New(session.Service{
+		DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Nodes: c.node, Documents: h.sessionDocument, Sealer: p.sealer, Blobs: h.blobs, Locks: p.locks,
+	})
 	c.automation = automation.New(automation.Service{
 		DB: h.db, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, Documents: c.document, Roles: roles{p.identity},
 		Caller: &c.caller, Log: h.log, PassRole: h.passRole,
 	})
 	c.sts = sts.New(sts.Service{DB: h.db, Journal: p.journal, Identity: p.identity})
 	c.gateway = gateway.New(gateway.Config{
-		Nodes: c.node, Commands: c.command, Mailbox: p.mailbox, Authenticate: p.identity.Authenticate, Authorize: p.authz.Authorize, Observe: h.observe, Logger: h.log,
+		Nodes: c.node, Commands: c.command, Sessions: c.session, Mailbox: p.mailbox, Authenticate: p.identity.Authenticate, Authorize: p.authz.Authorize, Observe: h.observe, Logger: h.log,
 	})
 	return h.openPeople()
 }
@@ -163,6 +171,7 @@ func (h *hub) path(name string) string { return filepath.Join(h.cfg.Data, name) 
 // addBackground adds the work of capabilities that goes on all the time.
 func (h *hub) addBackground() {
 	h.background["gateway"] = h.all.gateway.Run
+	h.background["locks"] = h.all.lock.Run
 	h.background["intake"] = h.all.intakeFile.Watch
 }
 
