@@ -100,7 +100,9 @@ func (h *hub) openCapabilities() (err error) {
 	c.parameter = parameter.New(parameter.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, DefaultTier: h.defaultTier})
 	c.tag = tag.New(tag.Service{DB: h.db, Journal: p.journal})
 	c.document = document.New(document.Service{DB: h.db, Journal: p.journal})
-	c.node = node.New(node.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Mint: h.mintNode, Revoke: h.revokeNode})
+	c.node = node.New(node.Service{
+		DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Mint: h.mintNode, Revoke: h.revokeNode, KeyAge: h.cfg.NodeKeyAge,
+	})
 	c.command = command.New(command.Service{
 		DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Nodes: c.node, Documents: h.commandDocument, Sealer: p.sealer, Allow: authz.Require,
 		Blobs: h.blobs,
@@ -140,6 +142,7 @@ func (h *hub) openPeople() (err error) {
 		DB: h.db, Tasks: p.tasks, Journal: p.journal, Contacts: c.contact, Channels: channels, Key: p.linkKey, StageUnit: h.cfg.StageUnit,
 	})
 	c.opsitem = opsitem.New(opsitem.Service{DB: h.db, Journal: p.journal})
+	h.watchNodes()
 	c.incident = incident.New(incident.Service{DB: h.db, Journal: p.journal, Engage: c.engage, OpsItems: c.opsitem, Automations: c.automation})
 	h.openIntake()
 	return nil
