@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/capability/command"
 	"github.com/watchbill/watchbill/internal/capability/node"
+	"github.com/watchbill/watchbill/internal/capability/session"
 	"github.com/watchbill/watchbill/internal/platform/mailbox"
 	"github.com/watchbill/watchbill/internal/wire"
 )
@@ -17,6 +19,7 @@ import (
 type Config struct {
 	Nodes    *node.Service
 	Commands *command.Service
+	Sessions *session.Service
 	Mailbox  *mailbox.Mailbox
 
 	// Authenticate checks the signature of a request with its body and gives
@@ -36,6 +39,8 @@ type Config struct {
 // Gateway serves nodes. It is safe for concurrent use.
 type Gateway struct {
 	Config
+
+	admission admission
 
 	mu       sync.Mutex
 	channels map[string]*channel // by node id; the live ones
@@ -66,7 +71,7 @@ func (g *Gateway) Handler() http.Handler {
 // Run starts the watch over presence and keeps that of connected nodes up to
 // date until ctx ends; then it closes all channels, whose nodes come back when a hub is there again.
 func (g *Gateway) Run(ctx context.Context) error {
-	if err := g.Nodes.Start(ctx); err != nil {
+	if err := errors.Join(g.Nodes.Start(ctx), g.Sessions.Start(ctx)); err != nil {
 		return err
 	}
 	t := time.NewTicker(node.PingEvery)

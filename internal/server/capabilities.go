@@ -6,6 +6,8 @@ import (
 
 	"github.com/watchbill/watchbill/internal/api/contacts"
 	"github.com/watchbill/watchbill/internal/api/incidents"
+	"github.com/watchbill/watchbill/internal/api/kms"
+	"github.com/watchbill/watchbill/internal/api/logs"
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	stsapi "github.com/watchbill/watchbill/internal/api/sts"
 	"github.com/watchbill/watchbill/internal/api/watchbill"
@@ -16,10 +18,12 @@ import (
 	"github.com/watchbill/watchbill/internal/capability/document"
 	"github.com/watchbill/watchbill/internal/capability/engage"
 	"github.com/watchbill/watchbill/internal/capability/incident"
+	"github.com/watchbill/watchbill/internal/capability/key"
 	"github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/capability/opsitem"
 	"github.com/watchbill/watchbill/internal/capability/parameter"
 	"github.com/watchbill/watchbill/internal/capability/rollout"
+	"github.com/watchbill/watchbill/internal/capability/session"
 	"github.com/watchbill/watchbill/internal/capability/setting"
 	"github.com/watchbill/watchbill/internal/capability/sts"
 	"github.com/watchbill/watchbill/internal/capability/tag"
@@ -32,6 +36,7 @@ import (
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/identity"
 	"github.com/watchbill/watchbill/internal/platform/journal"
+	"github.com/watchbill/watchbill/internal/platform/lock"
 	"github.com/watchbill/watchbill/internal/platform/mailbox"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
 	"github.com/watchbill/watchbill/internal/platform/task"
@@ -40,18 +45,20 @@ import (
 )
 
 // models are the services on the one port.
-var models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, stsapi.Model, watchbill.Model}
+var models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, stsapi.Model, watchbill.Model, kms.Model, logs.Model}
 
 // migrations are the schemas of all packages.
 var migrations = []db.Migrations{
-	Migrations, task.Migrations, journal.Migrations, audit.Migrations, identity.Migrations, tagging.Migrations, mailbox.Migrations,
-	parameter.Migrations, setting.Migrations, document.Migrations, node.Migrations, command.Migrations, rollout.Migrations, automation.Migrations,
+	Migrations, task.Migrations, journal.Migrations, audit.Migrations, identity.Migrations, tagging.Migrations, mailbox.Migrations, lock.Migrations,
+	parameter.Migrations, setting.Migrations, document.Migrations, node.Migrations, command.Migrations, rollout.Migrations, session.Migrations, automation.Migrations,
+	key.Migrations,
 	contact.Migrations, engage.Migrations, inbox.Migrations, opsitem.Migrations, incident.Migrations, alarm.Migrations,
 }
 
 // capabilities are the slices of the product, in the order in which they are made.
 type capabilities struct {
 	caller     lateCaller
+	key        *key.Service
 	setting    *setting.Service
 	parameter  *parameter.Service
 	tag        *tag.Service
@@ -59,6 +66,8 @@ type capabilities struct {
 	node       *node.Service
 	command    *command.Service
 	rollout    *rollout.Service
+	session    *session.Service
+	lock       *lock.Service
 	automation *automation.Service
 	contact    *contact.Service
 	engage     *engage.Service
@@ -76,8 +85,9 @@ type capabilities struct {
 // operations is made from it too.
 func bindings(c *capabilities) (out []wire.Binding) {
 	for _, ops := range [][]wire.Binding{
+		c.key.Operations(),
 		c.setting.Operations(), c.parameter.Operations(), c.tag.Operations(), c.document.Operations(), c.node.Operations(),
-		c.command.Operations(), c.rollout.Operations(), c.automation.Operations(), c.contact.Operations(), c.engage.Operations(), c.sts.Operations(), c.opsitem.Operations(), c.incident.Operations(),
+		c.command.Operations(), c.rollout.Operations(), c.session.Operations(), c.lock.Operations(), c.automation.Operations(), c.contact.Operations(), c.engage.Operations(), c.sts.Operations(), c.opsitem.Operations(), c.incident.Operations(),
 	} {
 		out = append(out, ops...)
 	}
@@ -87,6 +97,7 @@ func bindings(c *capabilities) (out []wire.Binding) {
 // openCapabilities makes each on the platform and those below it.
 func (h *hub) openCapabilities() (err error) {
 	c, p := &h.all, &h.platform
+	h.openEndpoints()
 	c.setting = setting.New(setting.Service{DB: h.db, Journal: p.journal})
 	c.parameter = parameter.New(parameter.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, DefaultTier: h.defaultTier})
 	c.tag = tag.New(tag.Service{DB: h.db, Journal: p.journal})
@@ -97,13 +108,17 @@ func (h *hub) openCapabilities() (err error) {
 		Blobs: h.blobs,
 	})
 	c.rollout = rollout.New(rollout.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Commands: c.command, Sealer: p.sealer, Allow: authz.Require})
+	c.lock = p.locks
+	c.session = session.New(session.Service{
+		DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Nodes: c.node, Documents: h.sessionDocument, Sealer: p.sealer, Blobs: h.blobs, Locks: p.locks,
+	})
 	c.automation = automation.New(automation.Service{
 		DB: h.db, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, Documents: c.document, Roles: roles{p.identity},
 		Caller: &c.caller, Log: h.log, PassRole: h.passRole,
 	})
 	c.sts = sts.New(sts.Service{DB: h.db, Journal: p.journal, Identity: p.identity})
 	c.gateway = gateway.New(gateway.Config{
-		Nodes: c.node, Commands: c.command, Mailbox: p.mailbox, Authenticate: p.identity.Authenticate, Authorize: p.authz.Authorize, Observe: h.observe, Logger: h.log,
+		Nodes: c.node, Commands: c.command, Sessions: c.session, Mailbox: p.mailbox, Authenticate: p.identity.Authenticate, Authorize: p.authz.Authorize, Observe: h.observe, Logger: h.log,
 	})
 	return h.openPeople()
 }
@@ -159,6 +174,7 @@ func (h *hub) path(name string) string { return filepath.Join(h.cfg.Data, name) 
 // addBackground adds the work of capabilities that goes on all the time.
 func (h *hub) addBackground() {
 	h.background["gateway"] = h.all.gateway.Run
+	h.background["locks"] = h.all.lock.Run
 	h.background["intake"] = h.all.intakeFile.Watch
 }
 

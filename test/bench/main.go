@@ -32,6 +32,9 @@ var benches = []bench{
 	{"timers", benchTimers},
 	{"restart", benchRestart},
 	{"workers", benchWorkers},
+	{"exec", benchExec},
+	{"fan-out", benchFanOut},
+	{"crowd", benchCrowd},
 }
 
 var binary = flag.String("bin", "bin/watchbill", "the hub to measure")

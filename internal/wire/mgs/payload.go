@@ -148,6 +148,10 @@ type StepStatus struct {
 	StepName           string `json:"stepName"`
 	StandardOutput     string `json:"standardOutput"`
 	StandardError      string `json:"standardError"`
+
+	// Signal is the name of the signal that ended the step, as SIGTERM. Our own
+	// agent says it; "" otherwise.
+	Signal string `json:"signal,omitzero"`
 }
 
 // AgentJobReplyAck must follow a reply within a second, else the stock agent
