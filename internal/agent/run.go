@@ -11,6 +11,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/agent/ledger"
 	"github.com/watchbill/watchbill/internal/agent/runner"
+	"github.com/watchbill/watchbill/internal/agent/session"
 )
 
 // Intervals and limits of a running node.
@@ -25,16 +26,17 @@ const (
 
 // node is a running node program.
 type node struct {
-	log     *slog.Logger
-	id      string
-	hub     *hub
-	role    *role
-	ledger  *ledger.Ledger
-	runner  runner.Runner
-	outputs *outputs
-	slots   chan struct{} // holds one element for each running command
-	jobs    sync.WaitGroup
-	stop    context.Context // ends, with runner.ErrStopped, when the node stops
+	log      *slog.Logger
+	id       string
+	hub      *hub
+	role     *role
+	ledger   *ledger.Ledger
+	runner   runner.Runner
+	outputs  *outputs
+	sessions *session.Service
+	slots    chan struct{} // holds one element for each running command
+	jobs     sync.WaitGroup
+	stop     context.Context // ends, with runner.ErrStopped, when the node stops
 
 	mu      sync.Mutex
 	cancels map[string]context.CancelCauseFunc // commands that wait or run
@@ -91,7 +93,8 @@ func newNode(stateDir string, s *state, log *slog.Logger) (*node, error) {
 		cancels: map[string]context.CancelCauseFunc{}, sent: map[string]sending{},
 	}
 	n.runner.Stored = n.stored
-	return n, nil
+	n.sessions, err = n.newSessions(dir)
+	return n, err
 }
 
 func (n *node) run(ctx context.Context) error {
@@ -101,6 +104,10 @@ func (n *node) run(ctx context.Context) error {
 	if err := n.recover(); err != nil {
 		return err
 	}
+	n.jobs.Go(func() {
+		<-stop.Done()
+		n.sessions.Shutdown()
+	})
 	n.log.Info("node started", "hub", n.hub.base.String(), "version", Version)
 	var loops sync.WaitGroup
 	for _, loop := range []func(context.Context){n.keepChannel, n.keepHealth, n.keepPruned} {
