@@ -44,5 +44,8 @@ generate: ## write the generated code anew
 $(TOOLS)/gofumpt $(TOOLS)/staticcheck:
 	@$(GO) -C tools build -o ../$(TOOLS)/ mvdan.cc/gofumpt honnef.co/go/tools/cmd/staticcheck
 
+$(TOOLS)/session-manager-plugin: test/plugin/go.mod test/plugin/go.sum
+	@$(GO) -C test/plugin build -o ../../$@ github.com/aws/session-manager-plugin/src/sessionmanagerplugin-main
+
 clean:
 	@rm -rf bin $(TOOLS)

@@ -23,6 +23,7 @@ func serverCommand() *cobra.Command {
 	f.StringVar(&cfg.Data, "data", "", "directory for the hub's files (required)")
 	f.StringVar(&cfg.Listen, "listen", server.DefaultListen, "address of the TLS listener")
 	f.StringVar(&cfg.DB, "db", "", "postgres:// address of a shared store (default: a SQLite file in the data directory)")
+	f.StringVar(&cfg.Blobs, "blobs", "", "file:///directory or s3://bucket of outputs, recordings and objects (default: a directory in the data directory)")
 	f.StringVar(&cfg.Account, "account", server.DefaultAccount, "account id, 12 digits")
 	f.StringSliceVar(&cfg.Regions, "region", []string{server.DefaultRegion}, "regions served, the first is home")
 	f.StringVar(&cfg.DevHTTP, "dev-http", "", "also serve plain HTTP on this loopback address")

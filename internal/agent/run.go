@@ -18,7 +18,9 @@ import (
 const (
 	healthEvery = 5 * time.Minute // as the stock agent
 	keepJobs    = 30 * 24 * time.Hour
-	pruneEvery  = 24 * time.Hour
+	keepOutputs = 14 * 24 * time.Hour
+	maxOutputs  = 1 << 30 // bytes of the files of all ended commands
+	pruneEvery  = time.Hour
 	staleAfter  = time.Hour // a command that waited longer for a restart does not run
 	maxRunning  = 5         // commands at a time, as the stock agent
 	maxWaiting  = 50        // accepted and not started; the hub keeps the others
@@ -37,18 +39,38 @@ type node struct {
 	slots    chan struct{} // holds one element for each running command
 	jobs     sync.WaitGroup
 	stop     context.Context // ends, with runner.ErrStopped, when the node stops
+	leave    chan error      // ends the run with ErrRestart
+	reboot   func() error
+	boot     string // id of the machine's start, "" when it cannot be had
 
 	mu      sync.Mutex
 	cancels map[string]context.CancelCauseFunc // commands that wait or run
 	channel *channel                           // nil while there is none
+	leaving bool                               // no command is launched any more: a restart is due
 	sent    map[string]sending                 // replies, by id
 }
 
+// Settings are what the operator of a node decides. The zero value is the
+// most careful one.
+type Settings struct {
+	// AllowReboot lets scripts restart the machine by exit code 194 (3010 on Windows).
+	AllowReboot bool
+	// AllowLoopback lets aws:downloadContent fetch from this machine itself.
+	AllowLoopback bool
+}
+
+// Run runs the node that is registered in a state directory with the zero
+// Settings.
+func Run(ctx context.Context, stateDir string, log *slog.Logger) error {
+	return Settings{}.Run(ctx, stateDir, log)
+}
+
 // Run runs the node that is registered in a state directory until the context
-// ends; then it stops the commands that run and returns nil. Any other error
+// ends; then it stops the commands that run and returns nil. ErrRestart says
+// that the program should start anew, from the file it is now. Any other error
 // is one that waiting cannot cure: no registration, or a state directory that
 // cannot be used.
-func Run(ctx context.Context, stateDir string, log *slog.Logger) error {
+func (o Settings) Run(ctx context.Context, stateDir string, log *slog.Logger) error {
 	s, err := registered(stateDir)
 	if err != nil {
 		return err
@@ -62,6 +84,7 @@ func Run(ctx context.Context, stateDir string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	n.equip(o)
 	return n.run(ctx)
 }
 
@@ -91,13 +114,16 @@ func newNode(stateDir string, s *state, log *slog.Logger) (*node, error) {
 		outputs: newOutputs(),
 		slots:   make(chan struct{}, maxRunning),
 		cancels: map[string]context.CancelCauseFunc{}, sent: map[string]sending{},
+		leave: make(chan error, 1), reboot: reboot, boot: bootID(),
 	}
-	n.runner.Stored = n.stored
+	n.runner.Stored, n.runner.Document = n.stored, n.document
 	n.sessions, err = n.newSessions(dir)
 	return n, err
 }
 
 func (n *node) run(ctx context.Context) error {
+	ctx, quit := context.WithCancel(ctx)
+	defer quit()
 	stop, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	n.stop = stop
@@ -113,14 +139,19 @@ func (n *node) run(ctx context.Context) error {
 	for _, loop := range []func(context.Context){n.keepChannel, n.keepHealth, n.keepPruned} {
 		loops.Go(func() { loop(ctx) })
 	}
-	<-ctx.Done()
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-n.leave:
+		quit()
+	}
 	n.mu.Lock() // no command is launched behind this point
 	cancel(runner.ErrStopped)
 	n.mu.Unlock()
 	n.jobs.Wait()
 	loops.Wait()
 	n.log.Info("node stopped")
-	return nil
+	return err
 }
 
 // recover takes up what an earlier run of the program left: jobs that were
@@ -130,6 +161,8 @@ func (n *node) recover() error {
 	for _, rec := range n.ledger.Open() {
 		switch {
 		case !rec.Finished.IsZero():
+		case rec.Suspended != nil:
+			n.resume(rec)
 		case rec.Started.IsZero() && time.Since(rec.Received) > staleAfter:
 			n.finish(rec, newReply(rec.JobID, runner.Failed, "the node program stopped before the command started, and came back too late to start it"))
 		case rec.Started.IsZero():
@@ -170,6 +203,11 @@ func (n *node) keepPruned(ctx context.Context) {
 			n.log.Warn("old commands cannot be removed", "error", err.Error())
 		} else if count > 0 {
 			n.log.Info("removed old commands", "count", count)
+		}
+		if count, err := n.ledger.Trim(time.Now().Add(-keepOutputs), maxOutputs); err != nil {
+			n.log.Warn("the files of old commands cannot be removed", "error", err.Error())
+		} else if count > 0 {
+			n.log.Info("removed the files of old commands", "count", count)
 		}
 		if !pause(ctx, pruneEvery) {
 			return

@@ -128,7 +128,7 @@ func (c *channel) readLoop(ctx context.Context) {
 			c.log.Warn("a frame cannot be read", "error", err)
 			continue
 		}
-		if err := c.handle(ctx, m); err != nil {
+		if err := aside(func() error { return c.handle(ctx, m) }); err != nil {
 			c.log.Warn("a frame was not taken", "type", m.Type, "error", err)
 		}
 	}
@@ -157,12 +157,21 @@ func (c *channel) sendLoop(ctx context.Context) {
 		case <-news:
 		case <-timer.C:
 		}
-		next, err := c.deliver(ctx)
+		var next time.Time
+		err := aside(func() (err error) { next, err = c.deliver(ctx); return err })
 		if err != nil {
 			c.log.Error("jobs cannot be delivered", "error", err)
 		}
 		timer.Reset(wait(next))
 	}
+}
+
+// aside runs f on a stack of its own: that of a goroutine which mostly waits must not grow,
+// since there are two for each of ten thousand nodes.
+func aside(f func() error) error {
+	done := make(chan error)
+	go func() { done <- f() }()
+	return <-done
 }
 
 // wait is the time until next, within the polling net.
@@ -278,11 +287,11 @@ func (c *channel) take(ctx context.Context, m *mgs.Message) error {
 		if err := mgs.Decode(m.Payload, &out); err != nil {
 			return err
 		}
-		length, err := commands.Output(ctx, c.node, out)
+		length, end, err := commands.Output(ctx, c.node, out)
 		if err != nil {
 			return err
 		}
-		return c.reply(mgs.TypeJobOutputAck, mgs.JobOutputAck{JobID: out.JobID, Step: out.Step, Stream: out.Stream, Length: length})
+		return c.reply(mgs.TypeJobOutputAck, mgs.JobOutputAck{JobID: out.JobID, Step: out.Step, Stream: out.Stream, Length: length, End: end})
 	}
 	return nil
 }

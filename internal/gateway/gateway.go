@@ -37,6 +37,8 @@ type Config struct {
 type Gateway struct {
 	Config
 
+	admission admission
+
 	mu       sync.Mutex
 	channels map[string]*channel // by node id; the live ones
 	closing  bool

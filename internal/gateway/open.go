@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +29,10 @@ const (
 
 // createControlChannel hands out the token of a channel.
 func (g *Gateway) createControlChannel(w http.ResponseWriter, r *http.Request) {
+	if !g.admitted(w) {
+		return
+	}
+	defer func() { g.admission.leave(time.Now()) }()
 	ctx, body, err := g.authenticate(w, r, "CreateControlChannel")
 	if err == nil {
 		err = decode(body, &mgs.ChannelRequest{})
@@ -108,9 +113,12 @@ func (g *Gateway) answer(w http.ResponseWriter, r *http.Request, err error) {
 	_, _ = w.Write(body)
 }
 
-var upgrader = websocket.Upgrader{ReadBufferSize: 4 << 10, WriteBufferSize: 4 << 10, WriteBufferPool: &sync.Pool{}}
+// The reader of the connection before the upgrade goes on to be used, and buffers for
+// writing are shared: ten thousand channels are open at once.
+var upgrader = websocket.Upgrader{WriteBufferSize: 4 << 10, WriteBufferPool: &sync.Pool{}}
 
-// openControlChannel serves a channel until it ends.
+// openControlChannel upgrades the connection. The channel lives on in a goroutine of its
+// own, so that nothing of the request is kept as long as it.
 func (g *Gateway) openControlChannel(w http.ResponseWriter, r *http.Request) {
 	ctx, _, err := g.authenticate(w, r, "OpenControlChannel")
 	if err != nil {
@@ -121,17 +129,21 @@ func (g *Gateway) openControlChannel(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // Upgrade has answered
 	}
+	go g.serveControlChannel(context.WithoutCancel(ctx), conn, strings.Clone(r.PathValue("node")))
+}
+
+// serveControlChannel serves a channel until it ends.
+func (g *Gateway) serveControlChannel(ctx context.Context, conn *websocket.Conn, id string) {
 	defer func() { _ = conn.Close() }()
-	ctx = context.WithoutCancel(ctx)
-	hello, err := g.hello(ctx, conn, r.PathValue("node"))
+	hello, err := g.hello(ctx, conn, id)
 	if err != nil {
-		g.Logger.Warn("a control channel was not opened", "node", r.PathValue("node"), "error", err)
+		g.Logger.Warn("a control channel was not opened", "node", id, "error", err)
 		closeWith(conn, websocket.ClosePolicyViolation)
 		return
 	}
 	c := &channel{
-		gateway: g, conn: conn, node: r.PathValue("node"), id: uuid.NewString(), own: hello.AgentName == mgs.OwnAgent,
-		ended: make(chan struct{}), log: g.Logger.With("node", r.PathValue("node")),
+		gateway: g, conn: conn, node: id, id: uuid.NewString(), own: hello.AgentName == mgs.OwnAgent,
+		ended: make(chan struct{}), log: g.Logger.With("node", id),
 	}
 	c.serve(ctx, hello)
 }

@@ -6,6 +6,8 @@ import (
 
 	"github.com/watchbill/watchbill/internal/api/contacts"
 	"github.com/watchbill/watchbill/internal/api/incidents"
+	"github.com/watchbill/watchbill/internal/api/kms"
+	"github.com/watchbill/watchbill/internal/api/logs"
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	stsapi "github.com/watchbill/watchbill/internal/api/sts"
 	"github.com/watchbill/watchbill/internal/api/watchbill"
@@ -16,6 +18,7 @@ import (
 	"github.com/watchbill/watchbill/internal/capability/document"
 	"github.com/watchbill/watchbill/internal/capability/engage"
 	"github.com/watchbill/watchbill/internal/capability/incident"
+	"github.com/watchbill/watchbill/internal/capability/key"
 	"github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/capability/opsitem"
 	"github.com/watchbill/watchbill/internal/capability/parameter"
@@ -39,18 +42,20 @@ import (
 )
 
 // models are the services on the one port.
-var models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, stsapi.Model, watchbill.Model}
+var models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, stsapi.Model, watchbill.Model, kms.Model, logs.Model}
 
 // migrations are the schemas of all packages.
 var migrations = []db.Migrations{
 	Migrations, task.Migrations, journal.Migrations, audit.Migrations, identity.Migrations, tagging.Migrations, mailbox.Migrations,
 	parameter.Migrations, setting.Migrations, document.Migrations, node.Migrations, command.Migrations, automation.Migrations,
+	key.Migrations,
 	contact.Migrations, engage.Migrations, inbox.Migrations, opsitem.Migrations, incident.Migrations, alarm.Migrations,
 }
 
 // capabilities are the slices of the product, in the order in which they are made.
 type capabilities struct {
 	caller     lateCaller
+	key        *key.Service
 	setting    *setting.Service
 	parameter  *parameter.Service
 	tag        *tag.Service
@@ -74,6 +79,7 @@ type capabilities struct {
 // operations is made from it too.
 func bindings(c *capabilities) (out []wire.Binding) {
 	for _, ops := range [][]wire.Binding{
+		c.key.Operations(),
 		c.setting.Operations(), c.parameter.Operations(), c.tag.Operations(), c.document.Operations(), c.node.Operations(),
 		c.command.Operations(), c.automation.Operations(), c.contact.Operations(), c.engage.Operations(), c.sts.Operations(), c.opsitem.Operations(), c.incident.Operations(),
 	} {
@@ -85,6 +91,7 @@ func bindings(c *capabilities) (out []wire.Binding) {
 // openCapabilities makes each on the platform and those below it.
 func (h *hub) openCapabilities() (err error) {
 	c, p := &h.all, &h.platform
+	h.openEndpoints()
 	c.setting = setting.New(setting.Service{DB: h.db, Journal: p.journal})
 	c.parameter = parameter.New(parameter.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, DefaultTier: h.defaultTier})
 	c.tag = tag.New(tag.Service{DB: h.db, Journal: p.journal})
@@ -92,6 +99,7 @@ func (h *hub) openCapabilities() (err error) {
 	c.node = node.New(node.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Mint: h.mintNode, Revoke: h.revokeNode})
 	c.command = command.New(command.Service{
 		DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Nodes: c.node, Documents: h.commandDocument, Sealer: p.sealer, Allow: authz.Require,
+		Blobs: h.blobs,
 	})
 	c.automation = automation.New(automation.Service{
 		DB: h.db, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, Documents: c.document, Roles: roles{p.identity},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/authz"
+	"github.com/watchbill/watchbill/internal/platform/blob"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/file"
 	"github.com/watchbill/watchbill/internal/platform/identity"
@@ -40,6 +41,7 @@ type hub struct {
 	cfg        Config
 	log        *slog.Logger
 	db         *db.DB
+	blobs      *blob.Store
 	platform   platform
 	all        capabilities
 	router     *wire.Router
@@ -67,6 +69,9 @@ func compose(ctx context.Context, cfg Config, d *db.DB, log *slog.Logger) (*hub,
 	if err := d.Migrate(ctx, migrations); err != nil {
 		return nil, err
 	}
+	if err := h.openBlobs(ctx); err != nil {
+		return nil, err
+	}
 	if err := h.openPlatform(ctx); err != nil {
 		return nil, err
 	}
@@ -88,6 +93,7 @@ func compose(ctx context.Context, cfg Config, d *db.DB, log *slog.Logger) (*hub,
 		h.background["tasks"] = h.platform.tasks.Start
 		h.background["journal"] = h.platform.journal.Start
 		h.background["audit"] = h.platform.audit.Start
+		h.background["blobs"] = h.blobs.Sweep
 		if c := h.newClock(); c != nil {
 			c.check(ctx) // before the first task
 			h.background["clock"] = c.watch

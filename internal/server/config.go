@@ -18,6 +18,7 @@ type Config struct {
 	Listen  string   // host:port of the TLS listener
 	DevHTTP string   // host:port of a plain listener, loopback only; "" for none
 	DB      string   // postgres://…; "" for SQLite in Data
+	Blobs   string   // file:///…, s3://… or mem://; "" for a directory in Data
 	Account string   // 12 digits
 	Regions []string // the first is home
 	Names   []string // further names in the certificate
@@ -103,6 +104,14 @@ func (c *Config) dbURL() string {
 		return c.DB
 	}
 	return "sqlite:" + filepath.Join(c.Data, "watchbill.db")
+}
+
+// blobsURL is the address of the bytes that are too many for the store.
+func (c *Config) blobsURL() string {
+	if c.Blobs != "" {
+		return c.Blobs
+	}
+	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(filepath.Join(c.Data, "blobs"))}).String()
 }
 
 // HomeRegion is the first region.

@@ -22,18 +22,25 @@ const (
 
 // hubProcess is a hub under measurement.
 type hubProcess struct {
-	cmd  *exec.Cmd
-	http string // host:port of the plain listener
-	took time.Duration
+	cmd    *exec.Cmd
+	http   string // host:port of the plain listener
+	https  string // address of the listener with TLS
+	listen string // host:port of it
+	took   time.Duration
 }
 
 func startHub(ctx context.Context, dir string) (*hubProcess, error) {
+	return startHubAt(ctx, dir, "127.0.0.1:0")
+}
+
+// startHubAt starts a hub on an address, so that nodes find it again.
+func startHubAt(ctx context.Context, dir, listen string) (*hubProcess, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
 	h := &hubProcess{http: port}
-	h.cmd = exec.CommandContext(ctx, *binary, "server", "--data", filepath.Join(dir, "hub"), "--listen", "127.0.0.1:0",
+	h.cmd = exec.CommandContext(ctx, *binary, "server", "--data", filepath.Join(dir, "hub"), "--listen", listen,
 		"--dev-http", port, "--admin-key", adminID+":"+adminSecret, "--log-level", "error")
 	h.cmd.Stderr = os.Stderr
 	out, err := h.cmd.StdoutPipe()
@@ -49,6 +56,8 @@ func startHub(ctx context.Context, dir string) (*hubProcess, error) {
 		return nil, fmt.Errorf("the hub did not start: %q, %w", line, err)
 	}
 	h.took = time.Since(began)
+	h.https = strings.TrimSpace(strings.TrimPrefix(line, "ready "))
+	h.listen = strings.TrimPrefix(h.https, "https://")
 	return h, nil
 }
 

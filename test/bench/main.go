@@ -32,6 +32,8 @@ var benches = []bench{
 	{"timers", benchTimers},
 	{"restart", benchRestart},
 	{"workers", benchWorkers},
+	{"fan-out", benchFanOut},
+	{"crowd", benchCrowd},
 }
 
 var binary = flag.String("bin", "bin/watchbill", "the hub to measure")

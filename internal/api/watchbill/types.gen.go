@@ -11,15 +11,18 @@ import (
 
 // CommandTarget is the shape CommandTarget.
 type CommandTarget struct {
-	EndedAt       *time.Time `json:"EndedAt,omitzero"`
-	InstanceId    *string    `json:"InstanceId,omitzero"`
-	Name          *string    `json:"Name,omitzero"`
-	ResponseCode  *int32     `json:"ResponseCode,omitzero"`
-	StartedAt     *time.Time `json:"StartedAt,omitzero"`
-	Status        *string    `json:"Status,omitzero"`
-	StatusDetails *string    `json:"StatusDetails,omitzero"`
-	Wave          *int32     `json:"Wave,omitzero"`
-	Why           *string    `json:"Why,omitzero"`
+	EndedAt               *time.Time `json:"EndedAt,omitzero"`
+	InstanceId            *string    `json:"InstanceId,omitzero"`
+	Name                  *string    `json:"Name,omitzero"`
+	OutputComplete        *bool      `json:"OutputComplete,omitzero"`
+	ResponseCode          *int32     `json:"ResponseCode,omitzero"`
+	StandardErrorContent  *string    `json:"StandardErrorContent,omitzero"`
+	StandardOutputContent *string    `json:"StandardOutputContent,omitzero"`
+	StartedAt             *time.Time `json:"StartedAt,omitzero"`
+	Status                *string    `json:"Status,omitzero"`
+	StatusDetails         *string    `json:"StatusDetails,omitzero"`
+	Wave                  *int32     `json:"Wave,omitzero"`
+	Why                   *string    `json:"Why,omitzero"`
 }
 
 // CreateLockInput is the input of CreateLock.
@@ -47,21 +50,25 @@ type DeleteLockOutput struct {
 
 // DescribeCommandTargetsInput is the input of DescribeCommandTargets.
 type DescribeCommandTargetsInput struct {
-	CommandId    *string `json:"CommandId,omitzero"`
-	MaxResults   *int32  `json:"MaxResults,omitzero"`
-	NextToken    *string `json:"NextToken,omitzero"`
-	SinceVersion *int64  `json:"SinceVersion,omitzero"`
-	WaitSeconds  *int32  `json:"WaitSeconds,omitzero"`
+	CommandId     *string `json:"CommandId,omitzero"`
+	IncludeOutput *bool   `json:"IncludeOutput,omitzero"`
+	MaxResults    *int32  `json:"MaxResults,omitzero"`
+	NextToken     *string `json:"NextToken,omitzero"`
+	SinceVersion  *int64  `json:"SinceVersion,omitzero"`
+	WaitSeconds   *int32  `json:"WaitSeconds,omitzero"`
 }
 
 // DescribeCommandTargetsOutput is the output of DescribeCommandTargets.
 type DescribeCommandTargetsOutput struct {
-	CommandId     *string         `json:"CommandId,omitzero"`
-	NextToken     *string         `json:"NextToken,omitzero"`
-	Status        *string         `json:"Status,omitzero"`
-	StatusDetails *string         `json:"StatusDetails,omitzero"`
-	Targets       []CommandTarget `json:"Targets,omitzero"`
-	Version       *int64          `json:"Version,omitzero"`
+	CommandId      *string         `json:"CommandId,omitzero"`
+	CompletedCount *int32          `json:"CompletedCount,omitzero"`
+	ErrorCount     *int32          `json:"ErrorCount,omitzero"`
+	NextToken      *string         `json:"NextToken,omitzero"`
+	Status         *string         `json:"Status,omitzero"`
+	StatusDetails  *string         `json:"StatusDetails,omitzero"`
+	TargetCount    *int32          `json:"TargetCount,omitzero"`
+	Targets        []CommandTarget `json:"Targets,omitzero"`
+	Version        *int64          `json:"Version,omitzero"`
 }
 
 // GetCommandOutputInput is the input of GetCommandOutput.

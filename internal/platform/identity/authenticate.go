@@ -12,7 +12,7 @@ import (
 )
 
 // served are the signing names that the hub answers to.
-var served = []string{"ssm", "ssm-incidents", "ssm-contacts", "sts", "ssmmessages", "ec2messages", "execute-api"}
+var served = []string{"ssm", "ssm-incidents", "ssm-contacts", "sts", "ssmmessages", "ec2messages", "execute-api", "watchbill", "kms", "logs", "s3"}
 
 // Authenticate checks the signature of a request. The context it returns, made
 // from the request's, carries the Caller and the scope; service is the signing
