@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -36,12 +37,20 @@ func agentRegisterCommand() *cobra.Command {
 
 func agentRunCommand() *cobra.Command {
 	var state string
+	var settings agent.Settings
 	level := slog.LevelInfo
 	c := &cobra.Command{Use: "run", Short: "Take commands from the hub", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		log := slog.New(slog.NewJSONHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
-		return agent.Run(c.Context(), state, log)
+		err := settings.Run(c.Context(), state, log)
+		if errors.Is(err, agent.ErrRestart) {
+			return agent.StartAnew()
+		}
+		return err
 	}}
-	c.Flags().StringVar(&state, "state", "", "directory for the agent's files (required)")
-	c.Flags().TextVar(&level, "log-level", level, "debug, info, warn or error")
+	f := c.Flags()
+	f.StringVar(&state, "state", "", "directory for the agent's files (required)")
+	f.BoolVar(&settings.AllowReboot, "allow-reboot", false, "let scripts restart this machine by exit code 194 (3010 on Windows)")
+	f.BoolVar(&settings.AllowLoopback, "allow-loopback", false, "let aws:downloadContent fetch from this machine itself")
+	f.TextVar(&level, "log-level", level, "debug, info, warn or error")
 	return c
 }

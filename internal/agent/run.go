@@ -114,7 +114,7 @@ func newNode(stateDir string, s *state, log *slog.Logger) (*node, error) {
 		cancels: map[string]context.CancelCauseFunc{}, sent: map[string]sending{},
 		leave: make(chan error, 1), reboot: reboot, boot: bootID(),
 	}
-	n.runner.Stored, n.runner.Document = n.stored, n.document
+	n.runner.Stored, n.runner.Document = n.stored, n.Document
 	return n, nil
 }
 

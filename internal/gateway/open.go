@@ -113,9 +113,9 @@ func (g *Gateway) answer(w http.ResponseWriter, r *http.Request, err error) {
 	_, _ = w.Write(body)
 }
 
-// The reader of the connection before the upgrade goes on to be used, and buffers for
-// writing are shared: ten thousand channels are open at once.
-var upgrader = websocket.Upgrader{WriteBufferSize: 4 << 10, WriteBufferPool: &sync.Pool{}}
+// Reports are small and seldom, and ten thousand channels are open at once: each has a
+// small buffer for reading, and those for writing are shared.
+var upgrader = websocket.Upgrader{ReadBufferSize: 1 << 10, WriteBufferSize: 4 << 10, WriteBufferPool: &sync.Pool{}}
 
 // openControlChannel upgrades the connection. The channel lives on in a goroutine of its
 // own, so that nothing of the request is kept as long as it.

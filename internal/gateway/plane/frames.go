@@ -12,7 +12,7 @@ func (r *Relay) fromClient(f *plane.Frame) error {
 	switch f.Kind() {
 	case plane.KindOpen:
 		r.opening(f)
-	case plane.KindData, plane.KindFin, plane.KindResize, plane.KindSignal:
+	case plane.KindData, plane.KindFin, plane.KindResize, plane.KindSignal, plane.KindSum:
 		return r.pass(client, f)
 	case plane.KindAck:
 		r.acked(node, f)
