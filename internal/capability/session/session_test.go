@@ -146,7 +146,7 @@ func (x *fixture) noToken(tokens ...string) {
 		for _, table := range []string{"session_token where hash", "journal_row where body"} {
 			for _, token := range tokens {
 				var n int
-				if err := tx.QueryRow("select count(*) from "+table+" like '%"+token+"%'").Scan(&n); err != nil {
+				if err := tx.QueryRow("select count(*) from " + table + " like '%" + token + "%'").Scan(&n); err != nil {
 					return err
 				}
 				if n > 0 {
