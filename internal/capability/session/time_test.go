@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/api/watchbill"
 	"github.com/watchbill/watchbill/internal/capability/session"
 	"github.com/watchbill/watchbill/internal/platform/db/dbtest"
 )
@@ -139,9 +140,11 @@ func TestLostHub(t *testing.T) {
 		out, back := first.start("", nil), first.start("", nil)
 		first.connect(out)
 		first.connect(back)
+		_, err := first.AppendChunk(first.ctx, *out.SessionId, []byte("last words"))
+		first.must(err)
 		time.Sleep(time.Second)
 		x := newFixture(t, d, true)
-		x.Service.Sealer, x.node = first.Service.Sealer, first.node
+		x.Service.Sealer, x.Service.Blobs, x.node = first.Service.Sealer, first.Service.Blobs, first.node
 		x.must(x.Start(context.Background()))
 		x.want(*out.SessionId, ssm.SessionStatusDisconnected)
 		x.nodeEnd(*back.SessionId)
@@ -155,7 +158,12 @@ func TestLostHub(t *testing.T) {
 		}
 		x.want(*back.SessionId, ssm.SessionStatusConnected)
 		x.want(*out.SessionId, ssm.SessionStatusTerminating)
-		x.after(time.Minute) // nobody speaks of the other one any more
+		x.after(time.Minute)
+		recording, err := x.GetSessionRecording(x.ctx, &watchbill.GetSessionRecordingInput{SessionId: out.SessionId, Offset: new(int64(10))})
+		if err != nil || !*recording.Complete || !*recording.Recording.Interrupted {
+			t.Errorf("the recording is %+v, %v", recording, err)
+		}
+		// Nobody speaks of the other one any more.
 		x.want(*back.SessionId, ssm.SessionStatusTerminating)
 	})
 }
