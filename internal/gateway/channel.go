@@ -30,7 +30,12 @@ const (
 	// forgets after 30 minutes what it has run. Ours keeps a ledger.
 	resendStock = 25 * time.Minute
 
-	maxClosed  = 5  // how often a node is told that a session is over
+	maxClosed = 5 // how often a node is told that a session is over
+
+	// goodbyeWait is how long the hub waits for the other end of a channel that was
+	// replaced to say that it has heard so.
+	goodbyeWait = 5 * time.Second
+
 	maxRefused = 10 // reports about foreign commands that are looked at, per channel
 )
 
@@ -56,6 +61,9 @@ type channel struct {
 	once  sync.Once
 	why   ending
 	ended chan struct{}
+
+	silent   chan struct{} // closed when the reading is over
+	answered bool          // the other end closed the channel in form, for silent
 
 	refused int // only the reading goroutine touches it
 }
@@ -89,6 +97,7 @@ func (c *channel) serve(ctx context.Context, hello *mgs.OpenControlChannel) {
 	var writer sync.WaitGroup
 	writer.Go(func() { c.sendLoop(ctx) })
 	c.readLoop(ctx)
+	close(c.silent)
 	c.end(endNone)
 	writer.Wait()
 	c.left(ctx)
@@ -97,15 +106,34 @@ func (c *channel) serve(ctx context.Context, hello *mgs.OpenControlChannel) {
 // left keeps the end of the channel.
 func (c *channel) left(ctx context.Context) {
 	var err error
-	if c.why == endHubStops {
+	switch {
+	case c.why == endHubStops:
 		err = c.gateway.Nodes.Released(ctx, c.node, c.id)
-	} else {
+	case c.why == endReplaced && c.answered:
+		err = c.gateway.Nodes.Contested(ctx, c.node)
+	default:
 		err = c.gateway.Nodes.Disconnected(ctx, c.node, c.id)
 	}
 	if err != nil {
 		c.log.Error("the end of a control channel was not kept", "error", err)
 	}
 	c.log.Info("control channel closed", "replaced", c.why == endReplaced)
+}
+
+// over says that the channel has been told to end.
+func (c *channel) over() bool {
+	select {
+	case <-c.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// isGoodbye tells a close frame of the other end from a connection that broke.
+func isGoodbye(err error) bool {
+	e, ok := errors.AsType[*websocket.CloseError](err)
+	return ok && e.Code != websocket.CloseAbnormalClosure
 }
 
 func (c *channel) alive() { _ = c.conn.SetReadDeadline(time.Now().Add(silence)) }
@@ -119,6 +147,7 @@ func (c *channel) readLoop(ctx context.Context) {
 	for {
 		kind, b, err := c.conn.ReadMessage()
 		if err != nil {
+			c.answered = c.over() && isGoodbye(err)
 			return
 		}
 		c.alive()
@@ -151,6 +180,7 @@ func (c *channel) sendLoop(ctx context.Context) {
 		select {
 		case <-c.ended:
 			c.bye()
+			c.listenOn()
 			return
 		case <-pings.C:
 			_ = c.conn.WriteControl(websocket.PingMessage, []byte("keepalive"), time.Now().Add(writeWait))
@@ -237,6 +267,20 @@ func (c *channel) payload(ctx context.Context, msg mailbox.Message) ([]byte, err
 		return c.gateway.Sessions.Shell(ctx, c.node, msg.ID)
 	}
 	return c.gateway.Commands.Job(ctx, c.node, msg.ID)
+}
+
+// listenOn leaves a replaced channel open until its other end has answered the
+// goodbye, which shows that somebody is there.
+func (c *channel) listenOn() {
+	if c.why != endReplaced {
+		return
+	}
+	t := time.NewTimer(goodbyeWait)
+	defer t.Stop()
+	select {
+	case <-c.silent:
+	case <-t.C:
+	}
 }
 
 // bye tells the node why the hub closes the channel.

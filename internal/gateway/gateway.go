@@ -33,6 +33,9 @@ type Config struct {
 	// Observe hears of every request for a channel that was refused. It may be nil.
 	Observe func(ctx context.Context, c wire.Call)
 
+	// MaxChannels is how many control channels are open at most, 0 for 50,000.
+	MaxChannels int
+
 	Logger *slog.Logger
 }
 
@@ -44,6 +47,7 @@ type Gateway struct {
 
 	mu       sync.Mutex
 	channels map[string]*channel // by node id; the live ones
+	doors    doors
 	closing  bool
 	open     sync.WaitGroup
 	draining chan struct{}
@@ -55,7 +59,10 @@ func New(c Config) *Gateway {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	return &Gateway{Config: c, channels: map[string]*channel{}, draining: make(chan struct{})}
+	if c.MaxChannels == 0 {
+		c.MaxChannels = defaultMaxChannels
+	}
+	return &Gateway{Config: c, channels: map[string]*channel{}, doors: doors{node: map[string]int{}}, draining: make(chan struct{})}
 }
 
 // Handler serves the paths of ssmmessages: /v1/control-channel/ and

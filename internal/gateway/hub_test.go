@@ -90,14 +90,14 @@ func newHubOn(t *testing.T, d *db.DB, sealKey string) *hub {
 	h.gateway = New(Config{Nodes: h.nodes, Commands: h.commands, Sessions: h.sessions, Mailbox: m, Authenticate: who.Authenticate, Authorize: authz.New(nil).Authorize, Observe: h.observe, Logger: quiet})
 	j.Subscribe(journal.Subscription{
 		Name:   "test",
-		Kinds:  []string{"node.online", "node.offline", "node.channel.replaced", "command.delivered", "command.finished", "command.report.refused"},
+		Kinds:  []string{"node.online", "node.offline", "node.channel.replaced", "node.channel.contested", "command.delivered", "command.finished", "command.report.refused"},
 		Handle: func(_ context.Context, _ *db.Tx, row journal.Row) error { h.facts <- row; return nil },
 	})
 	journaltest.Start(t, j)
 	tasktest.Start(t, e)
 	h.serve(wire.NewRouter(wire.Config{
 		Models: []*shape.Model{ssm.Model, watchbill.Model}, Bindings: slices.Concat(h.nodes.Operations(), h.commands.Operations(), h.sessions.Operations()),
-		Raw: h.gateway.Raw(), Authenticate: who.Authenticate, AuthorizeRaw: authorizeRaw, Observe: h.observe, Logger: quiet,
+		Raw: h.gateway.Raw(), Authenticate: who.Authenticate, AuthorizeRaw: authorizeRaw, Large: who.HoldsNodeToken, Observe: h.observe, Logger: quiet,
 	}))
 	return h
 }

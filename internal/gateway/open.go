@@ -125,15 +125,22 @@ func (g *Gateway) openControlChannel(w http.ResponseWriter, r *http.Request) {
 		g.refuse(ctx, w, r, "OpenControlChannel", err)
 		return
 	}
+	id := strings.Clone(r.PathValue("node"))
+	if err := g.admit(id); err != nil {
+		g.refuse(ctx, w, r, "OpenControlChannel", err)
+		return
+	}
 	conn, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
+		g.leave(id)
 		return // Upgrade has answered
 	}
-	go g.serveControlChannel(context.WithoutCancel(ctx), conn, strings.Clone(r.PathValue("node")))
+	go g.serveControlChannel(context.WithoutCancel(ctx), conn, id)
 }
 
 // serveControlChannel serves a channel until it ends.
 func (g *Gateway) serveControlChannel(ctx context.Context, conn *websocket.Conn, id string) {
+	defer g.leave(id)
 	defer func() { _ = conn.Close() }()
 	hello, err := g.hello(ctx, conn, id)
 	if err != nil {
@@ -143,7 +150,7 @@ func (g *Gateway) serveControlChannel(ctx context.Context, conn *websocket.Conn,
 	}
 	c := &channel{
 		gateway: g, conn: conn, node: id, id: uuid.NewString(), own: hello.AgentName == mgs.OwnAgent,
-		ended: make(chan struct{}), log: g.Logger.With("node", id),
+		ended: make(chan struct{}), silent: make(chan struct{}), log: g.Logger.With("node", id),
 	}
 	c.serve(ctx, hello)
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/capability/opsitem"
 	"github.com/watchbill/watchbill/internal/capability/parameter"
+	"github.com/watchbill/watchbill/internal/capability/rollout"
 	"github.com/watchbill/watchbill/internal/capability/session"
 	"github.com/watchbill/watchbill/internal/capability/setting"
 	"github.com/watchbill/watchbill/internal/capability/sts"
@@ -49,7 +50,7 @@ var models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, stsapi.M
 // migrations are the schemas of all packages.
 var migrations = []db.Migrations{
 	Migrations, task.Migrations, journal.Migrations, audit.Migrations, identity.Migrations, tagging.Migrations, mailbox.Migrations, lock.Migrations,
-	parameter.Migrations, setting.Migrations, document.Migrations, node.Migrations, command.Migrations, session.Migrations, automation.Migrations,
+	parameter.Migrations, setting.Migrations, document.Migrations, node.Migrations, command.Migrations, rollout.Migrations, session.Migrations, automation.Migrations,
 	key.Migrations,
 	contact.Migrations, engage.Migrations, inbox.Migrations, opsitem.Migrations, incident.Migrations, alarm.Migrations,
 }
@@ -64,6 +65,7 @@ type capabilities struct {
 	document   *document.Service
 	node       *node.Service
 	command    *command.Service
+	rollout    *rollout.Service
 	session    *session.Service
 	lock       *lock.Service
 	automation *automation.Service
@@ -85,7 +87,7 @@ func bindings(c *capabilities) (out []wire.Binding) {
 	for _, ops := range [][]wire.Binding{
 		c.key.Operations(),
 		c.setting.Operations(), c.parameter.Operations(), c.tag.Operations(), c.document.Operations(), c.node.Operations(),
-		c.command.Operations(), c.session.Operations(), c.lock.Operations(), c.automation.Operations(), c.contact.Operations(), c.engage.Operations(), c.sts.Operations(), c.opsitem.Operations(), c.incident.Operations(),
+		c.command.Operations(), c.rollout.Operations(), c.session.Operations(), c.lock.Operations(), c.automation.Operations(), c.contact.Operations(), c.engage.Operations(), c.sts.Operations(), c.opsitem.Operations(), c.incident.Operations(),
 	} {
 		out = append(out, ops...)
 	}
@@ -100,11 +102,14 @@ func (h *hub) openCapabilities() (err error) {
 	c.parameter = parameter.New(parameter.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, DefaultTier: h.defaultTier})
 	c.tag = tag.New(tag.Service{DB: h.db, Journal: p.journal})
 	c.document = document.New(document.Service{DB: h.db, Journal: p.journal})
-	c.node = node.New(node.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Mint: h.mintNode, Revoke: h.revokeNode})
+	c.node = node.New(node.Service{
+		DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Mint: h.mintNode, Revoke: h.revokeNode, KeyAge: h.cfg.NodeKeyAge,
+	})
 	c.command = command.New(command.Service{
 		DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Nodes: c.node, Documents: h.commandDocument, Sealer: p.sealer, Allow: authz.Require,
 		Blobs: h.blobs,
 	})
+	c.rollout = rollout.New(rollout.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Commands: c.command, Sealer: p.sealer, Allow: authz.Require})
 	c.lock = p.locks
 	c.session = session.New(session.Service{
 		DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Nodes: c.node, Documents: h.sessionDocument, Sealer: p.sealer, Blobs: h.blobs, Locks: p.locks,
@@ -140,6 +145,7 @@ func (h *hub) openPeople() (err error) {
 		DB: h.db, Tasks: p.tasks, Journal: p.journal, Contacts: c.contact, Channels: channels, Key: p.linkKey, StageUnit: h.cfg.StageUnit,
 	})
 	c.opsitem = opsitem.New(opsitem.Service{DB: h.db, Journal: p.journal})
+	h.watchNodes()
 	c.incident = incident.New(incident.Service{DB: h.db, Journal: p.journal, Engage: c.engage, OpsItems: c.opsitem, Automations: c.automation})
 	h.openIntake()
 	return nil

@@ -189,7 +189,7 @@ func (h *hub) openRouter() error {
 		AuthorizeRaw: func(ctx context.Context, service, operation string, input map[string]any) (context.Context, error) {
 			return p.authz.Authorize(ctx, service, operation, input)
 		},
-		Around: p.audit.Around, Observe: h.observe, Logger: h.log,
+		Around: p.audit.Around, Large: p.identity.HoldsNodeToken, Observe: h.observe, Logger: h.log,
 	})
 	h.all.caller.router.Store(h.router)
 	return nil

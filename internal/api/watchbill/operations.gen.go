@@ -24,7 +24,7 @@ func operations() []shape.Operation {
 		{Name: "ListSessionRecordings", Method: "POST", URI: "/", Status: 200, Input: 40, Output: 41, Errors: []int{31, 30}, Pagination: &shape.Pagination{InputToken: "NextToken", OutputToken: "NextToken", LimitKey: "MaxResults", ResultKey: "Recordings"}, NewInput: func() any { return new(ListSessionRecordingsInput) }, NewOutput: func() any { return new(ListSessionRecordingsOutput) }},
 		{Name: "ResumeRollout", Method: "POST", URI: "/", Status: 200, Input: 62, Output: 63, Errors: []int{18, 32, 30}, NewInput: func() any { return new(ResumeRolloutInput) }, NewOutput: func() any { return new(ResumeRolloutOutput) }},
 		{Name: "RollBackRollout", Method: "POST", URI: "/", Status: 200, Input: 64, Output: 65, Errors: []int{18, 32, 30}, NewInput: func() any { return new(RollBackRolloutInput) }, NewOutput: func() any { return new(RollBackRolloutOutput) }},
-		{Name: "StartRollout", Method: "POST", URI: "/", Status: 200, Input: 77, Output: 78, Errors: []int{18, 30}, NewInput: func() any { return new(StartRolloutInput) }, NewOutput: func() any { return new(StartRolloutOutput) }},
+		{Name: "StartRollout", Method: "POST", URI: "/", Status: 200, Input: 77, Output: 78, Errors: []int{8, 18, 30}, NewInput: func() any { return new(StartRolloutInput) }, NewOutput: func() any { return new(StartRolloutOutput) }},
 	}
 }
 

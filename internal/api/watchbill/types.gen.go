@@ -244,20 +244,23 @@ type RollBackRolloutOutput struct {
 
 // Rollout is the shape Rollout.
 type Rollout struct {
-	Comment         *string       `json:"Comment,omitzero"`
-	CurrentWave     *int32        `json:"CurrentWave,omitzero"`
-	DocumentName    *string       `json:"DocumentName,omitzero"`
-	DocumentVersion *string       `json:"DocumentVersion,omitzero"`
-	EndedAt         *time.Time    `json:"EndedAt,omitzero"`
-	RequestedAt     *time.Time    `json:"RequestedAt,omitzero"`
-	RequestedBy     *string       `json:"RequestedBy,omitzero"`
-	RolloutId       *string       `json:"RolloutId,omitzero"`
-	Status          RolloutStatus `json:"Status,omitzero"`
-	StatusDetails   *string       `json:"StatusDetails,omitzero"`
-	TargetCount     *int32        `json:"TargetCount,omitzero"`
-	Version         *int64        `json:"Version,omitzero"`
-	Waves           []RolloutWave `json:"Waves,omitzero"`
-	Why             *string       `json:"Why,omitzero"`
+	Comment         *string         `json:"Comment,omitzero"`
+	CurrentWave     *int32          `json:"CurrentWave,omitzero"`
+	DocumentName    *string         `json:"DocumentName,omitzero"`
+	DocumentVersion *string         `json:"DocumentVersion,omitzero"`
+	EndedAt         *time.Time      `json:"EndedAt,omitzero"`
+	ErrorCount      *int32          `json:"ErrorCount,omitzero"`
+	MaxErrors       *string         `json:"MaxErrors,omitzero"`
+	RequestedAt     *time.Time      `json:"RequestedAt,omitzero"`
+	RequestedBy     *string         `json:"RequestedBy,omitzero"`
+	RolloutId       *string         `json:"RolloutId,omitzero"`
+	Skipped         []CommandTarget `json:"Skipped,omitzero"`
+	Status          RolloutStatus   `json:"Status,omitzero"`
+	StatusDetails   *string         `json:"StatusDetails,omitzero"`
+	TargetCount     *int32          `json:"TargetCount,omitzero"`
+	Version         *int64          `json:"Version,omitzero"`
+	Waves           []RolloutWave   `json:"Waves,omitzero"`
+	Why             *string         `json:"Why,omitzero"`
 }
 
 // RolloutCommand is the shape RolloutCommand.
@@ -285,6 +288,7 @@ type RolloutWave struct {
 	StartedAt            *time.Time `json:"StartedAt,omitzero"`
 	Status               *string    `json:"Status,omitzero"`
 	TargetCount          *int32     `json:"TargetCount,omitzero"`
+	Why                  *string    `json:"Why,omitzero"`
 }
 
 // SessionRecording is the shape SessionRecording.
