@@ -11,6 +11,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/agent/ledger"
 	"github.com/watchbill/watchbill/internal/agent/runner"
+	"github.com/watchbill/watchbill/internal/agent/session"
 )
 
 // Intervals and limits of a running node.
@@ -27,19 +28,20 @@ const (
 
 // node is a running node program.
 type node struct {
-	log     *slog.Logger
-	id      string
-	hub     *hub
-	role    *role
-	ledger  *ledger.Ledger
-	runner  runner.Runner
-	outputs *outputs
-	slots   chan struct{} // holds one element for each running command
-	jobs    sync.WaitGroup
-	stop    context.Context // ends, with runner.ErrStopped, when the node stops
-	leave   chan error      // ends the run with ErrRestart
-	reboot  func() error
-	boot    string // id of the machine's start, "" when it cannot be had
+	log      *slog.Logger
+	id       string
+	hub      *hub
+	role     *role
+	ledger   *ledger.Ledger
+	runner   runner.Runner
+	outputs  *outputs
+	sessions *session.Service
+	slots    chan struct{} // holds one element for each running command
+	jobs     sync.WaitGroup
+	stop     context.Context // ends, with runner.ErrStopped, when the node stops
+	leave    chan error      // ends the run with ErrRestart
+	reboot   func() error
+	boot     string // id of the machine's start, "" when it cannot be had
 
 	mu      sync.Mutex
 	cancels map[string]context.CancelCauseFunc // commands that wait or run
@@ -115,7 +117,8 @@ func newNode(stateDir string, s *state, log *slog.Logger) (*node, error) {
 		leave: make(chan error, 1), reboot: reboot, boot: bootID(),
 	}
 	n.runner.Stored, n.runner.Document = n.stored, n.Document
-	return n, nil
+	n.sessions, err = n.newSessions(dir)
+	return n, err
 }
 
 func (n *node) run(ctx context.Context) error {
@@ -127,6 +130,10 @@ func (n *node) run(ctx context.Context) error {
 	if err := n.recover(); err != nil {
 		return err
 	}
+	n.jobs.Go(func() {
+		<-stop.Done()
+		n.sessions.Shutdown()
+	})
 	n.log.Info("node started", "hub", n.hub.base.String(), "version", Version)
 	var loops sync.WaitGroup
 	for _, loop := range []func(context.Context){n.keepChannel, n.keepHealth, n.keepPruned} {

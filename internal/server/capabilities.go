@@ -30,6 +30,7 @@ import (
 	"github.com/watchbill/watchbill/internal/channel/email"
 	"github.com/watchbill/watchbill/internal/channel/inbox"
 	"github.com/watchbill/watchbill/internal/gateway"
+	"github.com/watchbill/watchbill/internal/gateway/relay"
 	"github.com/watchbill/watchbill/internal/intake"
 	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/authz"
@@ -78,6 +79,7 @@ type capabilities struct {
 	intake     *intake.Service
 	intakeFile *intake.File
 	sts        *sts.Service
+	relay      *relay.Relay
 	gateway    *gateway.Gateway
 }
 
@@ -119,8 +121,9 @@ func (h *hub) openCapabilities() (err error) {
 		Caller: &c.caller, Log: h.log, PassRole: h.passRole,
 	})
 	c.sts = sts.New(sts.Service{DB: h.db, Journal: p.journal, Identity: p.identity})
+	c.relay = relay.New(relay.Config{Sessions: c.session, Unwrap: h.unwrapDataKey, Logger: h.log})
 	c.gateway = gateway.New(gateway.Config{
-		Nodes: c.node, Commands: c.command, Sessions: c.session, Mailbox: p.mailbox, Authenticate: p.identity.Authenticate, Authorize: p.authz.Authorize, Observe: h.observe, Logger: h.log,
+		Nodes: c.node, Commands: c.command, Sessions: c.session, Relay: c.relay, Mailbox: p.mailbox, Authenticate: p.identity.Authenticate, Authorize: p.authz.Authorize, Observe: h.observe, Logger: h.log,
 	})
 	return h.openPeople()
 }
@@ -177,6 +180,7 @@ func (h *hub) path(name string) string { return filepath.Join(h.cfg.Data, name) 
 // addBackground adds the work of capabilities that goes on all the time.
 func (h *hub) addBackground() {
 	h.background["gateway"] = h.all.gateway.Run
+	h.background["relay"] = h.all.relay.Run
 	h.background["locks"] = h.all.lock.Run
 	h.background["intake"] = h.all.intakeFile.Watch
 }
