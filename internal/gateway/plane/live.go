@@ -217,7 +217,7 @@ func (l *live) recording(start bool) *record.Recorder {
 			_, err := l.hub.Sessions.AppendChunk(ctx, l.id, chunk)
 			return err
 		},
-		//GAP
+		Gap: func() { l.broken.Store(true) },
 		Failed: func(error) {
 			go l.end(session.RecordingFailed, "The session ended because its recording could not be stored.")
 		},
