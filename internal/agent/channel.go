@@ -111,6 +111,7 @@ func (h *hub) dial(ctx context.Context, path string, creds sigv4.Credentials) (*
 		Proxy: http.ProxyFromEnvironment, TLSClientConfig: h.tls.Clone(), HandshakeTimeout: dialTimeout,
 		ReadBufferSize: 4 << 10, WriteBufferSize: 4 << 10,
 	}
+	d.TLSClientConfig.DynamicRecordSizingDisabled = true // small writes are single records anyway
 	conn, res, err := d.DialContext(ctx, address.String(), r.Header)
 	if errors.Is(err, websocket.ErrBadHandshake) && res != nil {
 		return nil, &hubError{Status: res.StatusCode, After: retryAfter(res.Header.Get("Retry-After"))}

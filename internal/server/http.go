@@ -7,6 +7,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/capability/engage"
 	"github.com/watchbill/watchbill/internal/channel/inbox"
+	"github.com/watchbill/watchbill/internal/gateway/plane"
 	"github.com/watchbill/watchbill/internal/intake"
 )
 
@@ -20,6 +21,7 @@ func (h *hub) handler() http.Handler {
 	mux.Handle("/inbox/", h.all.inbox.ListHandler(h.log))
 	mux.Handle(engage.LinkPath, inbox.LinkHandler(h.all.engage, h.log))
 	mux.Handle("/v1/", h.all.gateway.Handler())
+	mux.Handle(plane.Path, h.all.plane.Handler())
 	mux.Handle(intake.Path, h.all.intake)
 	pages := h.pages()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
