@@ -11,6 +11,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/agent/ledger"
 	"github.com/watchbill/watchbill/internal/agent/runner"
+	"github.com/watchbill/watchbill/internal/agent/update"
 )
 
 // Intervals and limits of a running node.
@@ -39,6 +40,7 @@ type node struct {
 	stop    context.Context // ends, with runner.ErrStopped, when the node stops
 	leave   chan error      // ends the run with ErrRestart
 	reboot  func() error
+	updates *update.Updater
 	boot    string // id of the machine's start, "" when it cannot be had
 
 	mu      sync.Mutex
@@ -46,6 +48,8 @@ type node struct {
 	channel *channel                           // nil while there is none
 	leaving bool                               // no command is launched any more: a restart is due
 	sent    map[string]sending                 // replies, by id
+	once    sync.Once
+	reached chan struct{} // closed when the first control channel is open
 }
 
 // Settings are what the operator of a node decides. The zero value is the
@@ -83,6 +87,17 @@ func (o Settings) Run(ctx context.Context, stateDir string, log *slog.Logger) er
 		return err
 	}
 	n.equip(o)
+	next, err := n.updates.Begin()
+	if err != nil {
+		return fmt.Errorf("the update of the node program: %w", err)
+	}
+	if next == update.Restart {
+		log.Error("the new program did not reach the hub, the one before it is back")
+		return ErrRestart
+	}
+	if next == update.Prove {
+		go n.prove()
+	}
 	return n.run(ctx)
 }
 
@@ -112,7 +127,10 @@ func newNode(stateDir string, s *state, log *slog.Logger) (*node, error) {
 		outputs: newOutputs(),
 		slots:   make(chan struct{}, maxRunning),
 		cancels: map[string]context.CancelCauseFunc{}, sent: map[string]sending{},
-		leave: make(chan error, 1), reboot: reboot, boot: bootID(),
+		leave: make(chan error, 1), reboot: reboot, boot: bootID(), reached: make(chan struct{}),
+	}
+	if n.updates, err = n.updater(dir, s); err != nil {
+		return nil, err
 	}
 	n.runner.Stored, n.runner.Document = n.stored, n.Document
 	return n, nil

@@ -30,6 +30,10 @@ type Config struct {
 	// Observe hears of every request for a channel that was refused. It may be nil.
 	Observe func(ctx context.Context, c wire.Call)
 
+	// ReleaseKeys are the keys that a node trusts for updates of its program,
+	// handed to it when it registers. It may be nil.
+	ReleaseKeys func() []string
+
 	Logger *slog.Logger
 }
 

@@ -99,7 +99,7 @@ func (h *hub) openCapabilities() (err error) {
 	})
 	c.sts = sts.New(sts.Service{DB: h.db, Journal: p.journal, Identity: p.identity})
 	c.gateway = gateway.New(gateway.Config{
-		Nodes: c.node, Commands: c.command, Mailbox: p.mailbox, Authenticate: p.identity.Authenticate, Authorize: p.authz.Authorize, Observe: h.observe, Logger: h.log,
+		Nodes: c.node, Commands: c.command, Mailbox: p.mailbox, Authenticate: p.identity.Authenticate, Authorize: p.authz.Authorize, Observe: h.observe, ReleaseKeys: h.releaseKeys, Logger: h.log,
 	})
 	return h.openPeople()
 }
