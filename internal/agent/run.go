@@ -21,6 +21,8 @@ const (
 	keepOutputs = 14 * 24 * time.Hour
 	maxOutputs  = 1 << 30 // bytes of the files of all ended commands
 	pruneEvery  = time.Hour
+	slimFirst   = 15 * time.Second
+	slimEvery   = 10 * time.Minute
 	staleAfter  = time.Hour // a command that waited longer for a restart does not run
 	maxRunning  = 5         // commands at a time, as the stock agent
 	maxWaiting  = 50        // accepted and not started; the hub keeps the others
@@ -147,7 +149,7 @@ func (n *node) run(ctx context.Context) error {
 	}
 	n.log.Info("node started", "hub", n.hub.base.String(), "version", Version)
 	var loops sync.WaitGroup
-	for _, loop := range []func(context.Context){n.keepChannel, n.keepHealth, n.keepPruned} {
+	for _, loop := range []func(context.Context){n.keepChannel, n.keepHealth, n.keepPruned, n.keepSlim} {
 		loops.Go(func() { loop(ctx) })
 	}
 	var err error
@@ -222,6 +224,15 @@ func (n *node) keepPruned(ctx context.Context) {
 		}
 		if !pause(ctx, pruneEvery) {
 			return
+		}
+	}
+}
+
+// keepSlim gives memory back when no command has run for a while.
+func (n *node) keepSlim(ctx context.Context) {
+	for delay := slimFirst; pause(ctx, delay); delay = slimEvery {
+		if n.busyWith() == 0 {
+			slim()
 		}
 	}
 }
