@@ -125,7 +125,7 @@ func (h *hub) openCapabilities() (err error) {
 	c.sts = sts.New(sts.Service{DB: h.db, Journal: p.journal, Identity: p.identity})
 	c.relay = relay.New(relay.Config{Sessions: c.session, Unwrap: h.unwrapDataKey, Logger: h.log})
 	c.gateway = gateway.New(gateway.Config{
-		Nodes: c.node, Commands: c.command, Sessions: c.session, Relay: c.relay, Mailbox: p.mailbox, Authenticate: p.identity.Authenticate, Authorize: p.authz.Authorize, Observe: h.observe, Logger: h.log,
+		Nodes: c.node, Commands: c.command, Sessions: c.session, Relay: c.relay, Mailbox: p.mailbox, Authenticate: p.identity.Authenticate, Authorize: p.authz.Authorize, Observe: h.observe, ReleaseKeys: h.releaseKeys, Logger: h.log,
 	})
 	c.plane = plane.NewHub(plane.Config{Sessions: c.session, Authenticate: p.identity.Authenticate, Authorize: p.authz.Authorize, Logger: h.log})
 	return h.openPeople()

@@ -23,6 +23,7 @@ func (h *hub) handler() http.Handler {
 	mux.Handle("/v1/", h.all.gateway.Handler())
 	mux.Handle(plane.Path, h.all.plane.Handler())
 	mux.Handle(intake.Path, h.all.intake)
+	mux.HandleFunc("GET "+releasesPath, h.releases)
 	pages := h.pages()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, prefix := range pages {
@@ -37,7 +38,7 @@ func (h *hub) handler() http.Handler {
 
 // pages are the paths that are not the API's.
 func (h *hub) pages() []string {
-	return []string{"/healthz", "/readyz", "/metrics", "/inbox/", engage.LinkPath, "/v1/", intake.Path}
+	return []string{"/healthz", "/readyz", "/metrics", "/inbox/", engage.LinkPath, "/v1/", intake.Path, releasesPath}
 }
 
 // setURL tells those who make links where people reach the hub.
