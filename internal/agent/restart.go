@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/watchbill/watchbill/internal/agent/cgroup"
 	"github.com/watchbill/watchbill/internal/agent/ledger"
 	"github.com/watchbill/watchbill/internal/agent/runner"
 )
@@ -22,16 +21,6 @@ const restartWait = 10 * time.Minute
 type suspension struct {
 	At   runner.Progress
 	Boot string // the machine's start in which a restart of it was asked for
-}
-
-// equip gives the node what its operator allows and its machine can do.
-func (n *node) equip(o Settings) {
-	n.runner.MayReboot = o.AllowReboot
-	groups, err := cgroup.Delegated()
-	if err != nil {
-		n.log.Info("scripts run in process groups only", "reason", err.Error())
-	}
-	n.runner.Groups = groups
 }
 
 // start marks the start of a command, or that a suspended one goes on, and

@@ -29,16 +29,3 @@ func (n *node) stored(ctx context.Context, names []string, secure bool) (map[str
 	}
 	return found, nil
 }
-
-// document reads a document at the hub, in its JSON form.
-func (n *node) document(ctx context.Context, name, version string) ([]byte, error) {
-	in := map[string]any{"Name": name, "DocumentFormat": "JSON"}
-	if version != "" {
-		in["DocumentVersion"] = version
-	}
-	var out struct{ Content string }
-	if err := n.role.call(ctx, "GetDocument", in, &out); err != nil {
-		return nil, fmt.Errorf("document %s: %w", name, err)
-	}
-	return []byte(out.Content), nil
-}

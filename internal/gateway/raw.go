@@ -52,7 +52,7 @@ func decode(body []byte, v any) error {
 }
 
 // register answers RegisterManagedInstance, which is not signed: the
-// activation code is the proof. Region is our own addition.
+// activation code is the proof. Region and ReleaseKeys are our own addition.
 func (g *Gateway) register(ctx context.Context, r *http.Request, body []byte) (any, error) {
 	if r.Header.Get("Authorization") != "" {
 		return nil, fault.Validation("A registration is made with an activation, not with credentials.")
@@ -77,27 +77,37 @@ func (g *Gateway) register(ctx context.Context, r *http.Request, body []byte) (a
 	if err != nil {
 		return nil, err
 	}
-	return map[string]string{"InstanceId": id, "Region": n.Scope.Region}, nil
+	out := map[string]any{"InstanceId": id, "Region": n.Scope.Region}
+	if g.ReleaseKeys != nil {
+		out["ReleaseKeys"] = g.ReleaseKeys()
+	}
+	return out, nil
 }
 
 // roleToken answers RequestManagedInstanceRoleToken. All members of the answer
 // must be there: the stock agent reads them unchecked.
 func (g *Gateway) roleToken(ctx context.Context, r *http.Request, body []byte) (any, error) {
-	ctx, n, err := g.byKey(ctx, r, body)
-	if err != nil {
-		return nil, err
-	}
 	var in struct{ Fingerprint string }
 	if err := decode(body, &in); err != nil {
 		return nil, err
 	}
-	c, err := g.Nodes.Token(ctx, n, in.Fingerprint)
+	var n *node.Node
+	var c node.Credentials
+	err := g.hold(ctx, func() error {
+		known, n2, err := g.byKey(ctx, r, body)
+		if err != nil {
+			return err
+		}
+		n = n2
+		c, err = g.Nodes.Token(known, n, in.Fingerprint)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
 	return map[string]any{
 		"AccessKeyId": c.AccessKeyID, "SecretAccessKey": c.SecretAccessKey, "SessionToken": c.SessionToken,
-		"TokenExpirationDate": c.Expires.Unix(), "UpdateKeyPair": false,
+		"TokenExpirationDate": c.Expires.Unix(), "UpdateKeyPair": g.Nodes.KeyIsOld(n),
 	}, nil
 }
 
@@ -189,10 +199,11 @@ func (g *Gateway) information(ctx context.Context, _ *http.Request, body []byte)
 	if err != nil {
 		return nil, err
 	}
-	return nil, g.Nodes.Report(ctx, id, node.Report{
+	report := node.Report{
 		AgentName: in.AgentName, AgentVersion: in.AgentVersion, ComputerName: in.ComputerName, IPAddress: in.IPAddress,
 		PlatformType: in.PlatformType, PlatformName: in.PlatformName, PlatformVersion: in.PlatformVersion,
-	})
+	}
+	return nil, g.hold(ctx, func() error { return g.Nodes.Report(ctx, id, report) })
 }
 
 // associations answers ListInstanceAssociations: there are none yet.

@@ -28,7 +28,8 @@ type Config struct {
 	// AdminKey fixes the first administrator's key, as ID:SECRET; "" makes one up.
 	AdminKey string
 	// StageUnit is what one minute of an escalation plan lasts; for drills.
-	StageUnit time.Duration
+	NodeKeyAge time.Duration // age at which a node is told to make a new key, 0 for never
+	StageUnit  time.Duration
 	// AllowPrivate lets outbound connections reach this machine and private networks.
 	AllowPrivate []string
 	Version      string

@@ -50,6 +50,12 @@ type Config struct {
 	// denials in the journal.
 	Observe func(ctx context.Context, c Call)
 
+	// Large says, before the body is read, that a request may bring LargeMaxBody
+	// to the operations that take so much: it carries a proof of who sends it.
+	// The signature, which covers the body, is checked afterwards as always. Nil
+	// is never.
+	Large func(r *http.Request) bool
+
 	MaxBody int64 // bytes; DefaultMaxBody when 0
 	Logger  *slog.Logger
 	Now     func() time.Time

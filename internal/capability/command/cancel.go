@@ -69,11 +69,11 @@ func (s *Service) cancel(tx *db.Tx, c *command, ids []string) error {
 }
 
 func (s *Service) cancelOne(tx *db.Tx, c *command, i *invocation) error {
-	state, there, err := s.Mailbox.StateOf(tx, i.NodeID, mgs.JobID(c.ID, i.NodeID))
+	sent, err := s.maySend(tx, c, i)
 	if err != nil {
 		return err
 	}
-	if !i.Dispatched || there && state == mailbox.Queued {
+	if !sent {
 		return s.apply(tx, c, i, cancelUnsent, "")
 	}
 	if err := s.apply(tx, c, i, cancelSent, ""); err != nil {

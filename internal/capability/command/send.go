@@ -72,7 +72,7 @@ func (s *Service) create(ctx context.Context, id string, in *ssm.SendCommandInpu
 	if err != nil {
 		return nil, err
 	}
-	allowed, err := s.authorize(ctx, in)
+	allowed, err := s.authorize(ctx, s.maySendTo(), in)
 	if err != nil {
 		return nil, err
 	}

@@ -47,10 +47,22 @@ func (s *Service) targets(tx *db.Tx, in *ssm.SendCommandInput, doc *Document, al
 	return out, nil
 }
 
+// Permit says whether the caller of ctx may do what is about to be done on a
+// node, by its ARN. Nil allows all.
+type Permit func(ctx context.Context, nodeARN string) error
+
+// maySendTo asks whether the caller may send commands to a node.
+func (s *Service) maySendTo() Permit {
+	if s.Allow == nil {
+		return nil
+	}
+	return func(ctx context.Context, nodeARN string) error { return s.Allow(ctx, "ssm:SendCommand", nodeARN) }
+}
+
 // authorize asks about each node that the targets select now. A node that
 // they select only later, when the command is made, is not allowed.
-func (s *Service) authorize(ctx context.Context, in *ssm.SendCommandInput) (func(nodeID string) bool, error) {
-	if len(in.InstanceIds) > 0 || s.Allow == nil {
+func (s *Service) authorize(ctx context.Context, may Permit, in *ssm.SendCommandInput) (func(nodeID string) bool, error) {
+	if len(in.Targets) == 0 || may == nil {
 		return func(string) bool { return true }, nil
 	}
 	var nodes []node.Node
@@ -63,7 +75,7 @@ func (s *Service) authorize(ctx context.Context, in *ssm.SendCommandInput) (func
 	}
 	yes := map[string]bool{}
 	for _, n := range nodes {
-		err := s.Allow(ctx, "ssm:SendCommand", arn.SSM(n.Scope, "managed-instance/"+n.ID))
+		err := may(ctx, arn.SSM(n.Scope, "managed-instance/"+n.ID))
 		if err != nil && fault.Of(err).HTTPStatus() >= http.StatusInternalServerError {
 			return nil, err
 		}

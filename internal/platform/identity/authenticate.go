@@ -42,6 +42,23 @@ func (s *Service) Authenticate(r *http.Request, body []byte) (ctx context.Contex
 	return With(ctx, caller), service, nil
 }
 
+// HoldsNodeToken says that a request carries the session token of a node, minted
+// here and in force, with the access key id that belongs to it. It is known from
+// the header alone, without the signature, which covers a body that may not have
+// been read yet: good for deciding how much of it to read, for nothing more.
+func (s *Service) HoldsNodeToken(r *http.Request) bool {
+	sig, err := sigv4.Parse(r)
+	if err != nil || sig.SessionToken == "" {
+		return false
+	}
+	x, ok := s.openToken(sig.SessionToken)
+	if !ok || x.Kind != Node || x.ID != sig.Scope.AccessKeyID || !time.Now().Before(db.FromMicros(x.Expires)) {
+		return false
+	}
+	_, ok = s.sessionCaller(x)
+	return ok
+}
+
 func (s *Service) checkScope(r *http.Request, c sigv4.Scope) error {
 	f := sigv4.FamilyOf(c.Service)
 	if !slices.Contains(served, c.Service) { // the client expects the errors of the service it meant

@@ -187,10 +187,10 @@ func (m *Mailbox) Ack(tx *db.Tx, node, id string) error {
 	return err
 }
 
-// Postpone keeps a message back until a time: the node has no room for it now.
-// It does so for unacknowledged messages only.
+// Postpone keeps a message back until a time: the node has no room for it now, so
+// that the time for sending it again begins anew. It does so for unacknowledged messages only.
 func (m *Mailbox) Postpone(tx *db.Tx, node, id string, until time.Time) error {
-	_, err := tx.Exec(`update mailbox_message set due = $5
+	_, err := tx.Exec(`update mailbox_message set due = $5, sent = 0, sends = 0
 		where account = $1 and region = $2 and node_id = $3 and id = $4 and state <> 'acknowledged'`,
 		tx.Scope.Account, tx.Scope.Region, node, id, db.Micros(until))
 	return err

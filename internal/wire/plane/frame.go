@@ -20,6 +20,7 @@ const (
 	KindResize Kind = 6 // client: columns and rows, two bytes each
 	KindSignal Kind = 7 // client: a name such as INT
 	KindExit   Kind = 8 // node, final: JSON of Exit
+	KindSum    Kind = 9 // client: the SHA-256 of a file, in hexadecimal
 )
 
 // Frames without a number of their own.
@@ -34,7 +35,7 @@ const (
 )
 
 // Numbered says whether frames of the kind have a place in their stream.
-func (k Kind) Numbered() bool { return k >= KindOpen && k <= KindExit }
+func (k Kind) Numbered() bool { return k >= KindOpen && k <= KindSum }
 
 // Final says whether nothing numbered comes behind a frame of the kind.
 func (k Kind) Final() bool { return k == KindFin || k == KindExit }

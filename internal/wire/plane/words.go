@@ -36,11 +36,12 @@ type Open struct {
 	Port int    `json:",omitempty"`
 
 	Path   string    `json:",omitempty"` // Get, Put, List
+	Dir    bool      `json:",omitempty"` // Put: make a directory, nothing else is sent
 	Mode   uint32    `json:",omitempty"` // Put: permission bits
 	Time   time.Time `json:",omitzero"`  // Put: of the last change
 	Size   int64     `json:",omitempty"` // Put: of the whole file
-	Offset int64     `json:",omitempty"` // Get: how much the client has already
-	SHA256 string    `json:",omitempty"` // Get: of that much; Put: of the whole file
+	Offset int64     `json:",omitempty"` // Get: how much the client has already; Put: -1 to begin anew
+	SHA256 string    `json:",omitempty"` // Get: of that much
 }
 
 // Opened is the node's answer. A stream with an Error is over.
@@ -53,7 +54,6 @@ type Opened struct {
 	Time   time.Time `json:",omitzero"`
 	Size   int64     `json:",omitempty"`
 	Offset int64     `json:",omitempty"` // where the data begins
-	SHA256 string    `json:",omitempty"` // Put: of the bytes before Offset
 }
 
 // Exit ends what the node sends.
