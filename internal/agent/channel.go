@@ -58,6 +58,7 @@ func (n *node) openAndServe(ctx context.Context) (opened bool, err error) {
 	}
 	defer c.conn.Close()
 	n.log.Info("control channel open")
+	n.once.Do(func() { close(n.reached) })
 	return true, n.serve(c)
 }
 
@@ -111,6 +112,7 @@ func (h *hub) dial(ctx context.Context, path string, creds sigv4.Credentials) (*
 		Proxy: http.ProxyFromEnvironment, TLSClientConfig: h.tls.Clone(), HandshakeTimeout: dialTimeout,
 		ReadBufferSize: 4 << 10, WriteBufferSize: 4 << 10,
 	}
+	d.TLSClientConfig.DynamicRecordSizingDisabled = true // small writes are single records anyway
 	conn, res, err := d.DialContext(ctx, address.String(), r.Header)
 	if errors.Is(err, websocket.ErrBadHandshake) && res != nil {
 		return nil, &hubError{Status: res.StatusCode, After: retryAfter(res.Header.Get("Retry-After"))}

@@ -23,7 +23,7 @@ var errNoChannel = errors.New("no control channel is open")
 func (n *node) newSessions(dir string) (*session.Service, error) {
 	return session.New(session.Config{
 		NodeID: n.id, Dir: filepath.Join(dir, "sessions"),
-		Dial: n.dialSession, Report: n.report, Decrypt: n.decryptKey, Stored: n.stored, Log: n.log,
+		Dial: n.dialSession, Report: n.report, Decrypt: n.decryptKey, Stored: n.stored, Plane: n.servePlane, Log: n.log,
 	})
 }
 

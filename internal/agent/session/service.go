@@ -48,6 +48,9 @@ type Config struct {
 	// Stored reads stored parameters; secure ones decrypted if asked for.
 	Stored func(ctx context.Context, names []string, secure bool) (map[string]string, error)
 
+	// Plane serves a session of our own data plane until it is over.
+	Plane func(ctx context.Context, start mgs.StartSession) error
+
 	Log *slog.Logger
 }
 

@@ -63,6 +63,19 @@ func (s *session) run() outcome {
 	defer s.cancel(nil)
 	s.log.Info("session started", "type", s.kind, "owner", s.start.SessionOwner, "document", s.start.DocumentName)
 	began := time.Now()
+	var err error
+	if s.start.Plane > 0 {
+		err = s.Plane(s.ctx, s.start)
+	} else {
+		err = s.onLink()
+	}
+	out := s.outcome(err)
+	s.log.Info("session ended", "status", out.status, "output", out.text, "after", time.Since(began).Round(time.Millisecond).String())
+	return out
+}
+
+// onLink performs the session on a stock data channel.
+func (s *session) onLink() error {
 	s.link = newLink(s)
 	ended := make(chan struct{})
 	go func() {
@@ -72,9 +85,7 @@ func (s *session) run() outcome {
 	err := s.perform()
 	s.link.finish(context.Cause(s.ctx) == nil)
 	<-ended
-	out := s.outcome(err)
-	s.log.Info("session ended", "status", out.status, "output", out.text, "after", time.Since(began).Round(time.Millisecond).String())
-	return out
+	return err
 }
 
 // perform prepares what the session's document says and does it.
