@@ -8,6 +8,7 @@ import (
 	"github.com/watchbill/watchbill/internal/capability/engage"
 	"github.com/watchbill/watchbill/internal/channel/inbox"
 	"github.com/watchbill/watchbill/internal/intake"
+	"github.com/watchbill/watchbill/internal/wire/s3"
 )
 
 // handler serves everything on the one port. The API is not under a ServeMux, which
@@ -23,6 +24,10 @@ func (h *hub) handler() http.Handler {
 	mux.Handle(intake.Path, h.all.intake)
 	pages := h.pages()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s3.Is(r, h.all.bucket.Bases) {
+			h.all.bucket.ServeHTTP(w, r)
+			return
+		}
 		for _, prefix := range pages {
 			if strings.HasPrefix(r.URL.Path, prefix) {
 				mux.ServeHTTP(w, r)
