@@ -13,6 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/api/watchbill"
 	"github.com/watchbill/watchbill/internal/capability/alarm"
 	"github.com/watchbill/watchbill/internal/capability/automation"
+	"github.com/watchbill/watchbill/internal/capability/bucket"
 	"github.com/watchbill/watchbill/internal/capability/command"
 	"github.com/watchbill/watchbill/internal/capability/contact"
 	"github.com/watchbill/watchbill/internal/capability/document"
@@ -30,6 +31,8 @@ import (
 	"github.com/watchbill/watchbill/internal/channel/email"
 	"github.com/watchbill/watchbill/internal/channel/inbox"
 	"github.com/watchbill/watchbill/internal/gateway"
+	"github.com/watchbill/watchbill/internal/gateway/plane"
+	"github.com/watchbill/watchbill/internal/gateway/relay"
 	"github.com/watchbill/watchbill/internal/intake"
 	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/authz"
@@ -51,7 +54,7 @@ var models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, stsapi.M
 var migrations = []db.Migrations{
 	Migrations, task.Migrations, journal.Migrations, audit.Migrations, identity.Migrations, tagging.Migrations, mailbox.Migrations, lock.Migrations,
 	parameter.Migrations, setting.Migrations, document.Migrations, node.Migrations, command.Migrations, rollout.Migrations, session.Migrations, automation.Migrations,
-	key.Migrations,
+	key.Migrations, bucket.Migrations,
 	contact.Migrations, engage.Migrations, inbox.Migrations, opsitem.Migrations, incident.Migrations, alarm.Migrations,
 }
 
@@ -59,6 +62,7 @@ var migrations = []db.Migrations{
 type capabilities struct {
 	caller     lateCaller
 	key        *key.Service
+	bucket     *bucket.Service
 	setting    *setting.Service
 	parameter  *parameter.Service
 	tag        *tag.Service
@@ -78,7 +82,9 @@ type capabilities struct {
 	intake     *intake.Service
 	intakeFile *intake.File
 	sts        *sts.Service
+	relay      *relay.Relay
 	gateway    *gateway.Gateway
+	plane      *plane.Hub
 }
 
 // bindings are the operations of all capabilities. It needs no store: the list of
@@ -119,9 +125,11 @@ func (h *hub) openCapabilities() (err error) {
 		Caller: &c.caller, Log: h.log, PassRole: h.passRole,
 	})
 	c.sts = sts.New(sts.Service{DB: h.db, Journal: p.journal, Identity: p.identity})
+	c.relay = relay.New(relay.Config{Sessions: c.session, Unwrap: h.unwrapDataKey, Logger: h.log})
 	c.gateway = gateway.New(gateway.Config{
-		Nodes: c.node, Commands: c.command, Sessions: c.session, Mailbox: p.mailbox, Authenticate: p.identity.Authenticate, Authorize: p.authz.Authorize, Observe: h.observe, Logger: h.log,
+		Nodes: c.node, Commands: c.command, Sessions: c.session, Relay: c.relay, Mailbox: p.mailbox, Authenticate: p.identity.Authenticate, Authorize: p.authz.Authorize, Observe: h.observe, ReleaseKeys: h.releaseKeys, Logger: h.log,
 	})
+	c.plane = plane.NewHub(plane.Config{Sessions: c.session, Authenticate: p.identity.Authenticate, Authorize: p.authz.Authorize, Logger: h.log})
 	return h.openPeople()
 }
 
@@ -177,6 +185,8 @@ func (h *hub) path(name string) string { return filepath.Join(h.cfg.Data, name) 
 // addBackground adds the work of capabilities that goes on all the time.
 func (h *hub) addBackground() {
 	h.background["gateway"] = h.all.gateway.Run
+	h.background["plane"] = h.all.plane.Run
+	h.background["relay"] = h.all.relay.Run
 	h.background["locks"] = h.all.lock.Run
 	h.background["intake"] = h.all.intakeFile.Watch
 }

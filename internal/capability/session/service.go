@@ -95,6 +95,7 @@ func (s *Service) Operations() []wire.Binding {
 		ssm.BindResumeSession(s.ResumeSession),
 		ssm.BindTerminateSession(s.TerminateSession),
 		ssm.BindDescribeSessions(s.DescribeSessions),
+		watchbill.BindOpenSession(s.OpenSession),
 		watchbill.BindJoinSession(s.JoinSession),
 		watchbill.BindListSessionRecordings(s.ListSessionRecordings),
 		watchbill.BindGetSessionRecording(s.GetSessionRecording),
@@ -104,12 +105,15 @@ func (s *Service) Operations() []wire.Binding {
 // SetStreamURL names where clients open their data channels: wss://HOST:PORT.
 func (s *Service) SetStreamURL(url string) { s.stream.Store(&url) }
 
-func (s *Service) streamURL(id string) string {
+func (s *Service) streamURL(r *row) string {
 	base := ""
 	if p := s.stream.Load(); p != nil {
 		base = *p
 	}
-	return base + "/v1/data-channel/" + id + "?role=publish_subscribe"
+	if r.Plane > 0 {
+		return base + "/v1/plane/" + r.ID
+	}
+	return base + "/v1/data-channel/" + r.ID + "?role=publish_subscribe"
 }
 
 // Topic is what is notified when a session ends, or a person of it may not stay:
