@@ -9,6 +9,7 @@ import (
 	"github.com/watchbill/watchbill/internal/channel/inbox"
 	"github.com/watchbill/watchbill/internal/gateway/plane"
 	"github.com/watchbill/watchbill/internal/intake"
+	"github.com/watchbill/watchbill/internal/wire/s3"
 )
 
 // handler serves everything on the one port. The API is not under a ServeMux, which
@@ -26,6 +27,10 @@ func (h *hub) handler() http.Handler {
 	mux.HandleFunc("GET "+releasesPath, h.releases)
 	pages := h.pages()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s3.Is(r, h.all.bucket.Bases) {
+			h.all.bucket.ServeHTTP(w, r)
+			return
+		}
 		for _, prefix := range pages {
 			if strings.HasPrefix(r.URL.Path, prefix) {
 				mux.ServeHTTP(w, r)
