@@ -12,10 +12,12 @@ import (
 	"github.com/watchbill/watchbill/internal/capability/alarm"
 	"github.com/watchbill/watchbill/internal/capability/automation"
 	"github.com/watchbill/watchbill/internal/capability/command"
+	"github.com/watchbill/watchbill/internal/capability/compliance"
 	"github.com/watchbill/watchbill/internal/capability/contact"
 	"github.com/watchbill/watchbill/internal/capability/document"
 	"github.com/watchbill/watchbill/internal/capability/engage"
 	"github.com/watchbill/watchbill/internal/capability/incident"
+	"github.com/watchbill/watchbill/internal/capability/inventory"
 	"github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/capability/opsitem"
 	"github.com/watchbill/watchbill/internal/capability/parameter"
@@ -46,6 +48,7 @@ var migrations = []db.Migrations{
 	Migrations, task.Migrations, journal.Migrations, audit.Migrations, identity.Migrations, tagging.Migrations, mailbox.Migrations,
 	parameter.Migrations, setting.Migrations, document.Migrations, node.Migrations, command.Migrations, automation.Migrations,
 	contact.Migrations, engage.Migrations, inbox.Migrations, opsitem.Migrations, incident.Migrations, alarm.Migrations,
+	inventory.Migrations, compliance.Migrations,
 }
 
 // capabilities are the slices of the product, in the order in which they are made.
@@ -67,6 +70,8 @@ type capabilities struct {
 	intake     *intake.Service
 	intakeFile *intake.File
 	sts        *sts.Service
+	inventory  *inventory.Service
+	compliance *compliance.Service
 	gateway    *gateway.Gateway
 }
 
@@ -76,6 +81,7 @@ func bindings(c *capabilities) (out []wire.Binding) {
 	for _, ops := range [][]wire.Binding{
 		c.setting.Operations(), c.parameter.Operations(), c.tag.Operations(), c.document.Operations(), c.node.Operations(),
 		c.command.Operations(), c.automation.Operations(), c.contact.Operations(), c.engage.Operations(), c.sts.Operations(), c.opsitem.Operations(), c.incident.Operations(),
+		c.inventory.Operations(), c.compliance.Operations(),
 	} {
 		out = append(out, ops...)
 	}
@@ -100,6 +106,8 @@ func (h *hub) openCapabilities() (err error) {
 		Caller: &c.caller, Log: h.log, PassRole: h.passRole,
 	})
 	c.sts = sts.New(sts.Service{DB: h.db, Journal: p.journal, Identity: p.identity})
+	c.inventory = inventory.New(inventory.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Nodes: c.node})
+	c.compliance = compliance.New(compliance.Service{DB: h.db, Journal: p.journal, Exists: h.nodeExists})
 	c.gateway = gateway.New(gateway.Config{
 		Nodes: c.node, Commands: c.command, Mailbox: p.mailbox, Authenticate: p.identity.Authenticate, Authorize: p.authz.Authorize, Observe: h.observe, Logger: h.log,
 	})
