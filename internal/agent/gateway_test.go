@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/api/watchbill"
 	hubcommand "github.com/watchbill/watchbill/internal/capability/command"
 	hubnode "github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/gateway"
@@ -187,15 +188,12 @@ func TestLongOutputReachesTheHub(t *testing.T) {
 	h.end(c, id, ssm.CommandInvocationStatusSuccess)
 	var got strings.Builder
 	h.eventually("whole output", func() bool {
-		err := h.nodes.DB.View(h.ctx, func(tx *db.Tx) error {
-			b, err := h.commands.Stream(tx, c, id, "run", "stdout", int64(got.Len()))
-			got.Write(b)
-			return err
-		})
+		out, err := h.commands.GetCommandOutput(h.ctx, &watchbill.GetCommandOutputInput{CommandId: &c, InstanceId: &id, Offset: new(int64(got.Len()))})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return got.Len() >= 200_000
+		got.Write(out.Content)
+		return *out.Complete
 	})
 	if got.String() != strings.Repeat("x", 200_000) {
 		t.Errorf("%d characters, or others than were written", got.Len())

@@ -85,7 +85,7 @@ func parse(rec ledger.Record) (runner.Job, error) {
 func (n *node) launch(rec ledger.Record) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.stop.Err() != nil {
+	if n.stop.Err() != nil || n.leaving {
 		return
 	}
 	ctx, cancel := context.WithCancelCause(n.stop)
@@ -119,31 +119,31 @@ func (n *node) execute(ctx context.Context, rec ledger.Record) {
 		n.finish(rec, newReply(rec.JobID, runner.Failed, err.Error()))
 		return
 	}
-	if err := n.ledger.Start(rec.CommandID); err != nil {
+	from, err := n.start(rec)
+	if err != nil {
 		n.log.Error("a command was not started", "command", rec.CommandID, "error", err.Error())
 		n.notStarted(rec, err)
 		return
 	}
-	n.log.Info("command started", "command", rec.CommandID, "document", job.DocumentName)
+	n.log.Info("command started", "command", rec.CommandID, "document", job.DocumentName, "step", from.Step+1)
 	n.send(newReply(rec.JobID, runner.InProgress, ""))
 	began := time.Now()
 	n.outputs.begin(rec.CommandID, rec.JobID, job.StepNames())
 	defer n.outputs.end(rec.CommandID)
 	var results []runner.Result
-	status := n.runner.Run(ctx, n.ledger.Dir(rec.CommandID), job, func(r runner.Result) {
+	status, at := n.runner.Run(ctx, n.ledger.Dir(rec.CommandID), job, from, func(r runner.Result) {
 		results = append(results, r)
 		n.step(rec, r)
 	})
-	n.finish(rec, lastReply(rec, status, results))
-	n.log.Info("command ended", "command", rec.CommandID, "status", string(status), "after", time.Since(began).Round(time.Millisecond).String())
-}
-
-// lastReply holds the step when there is only one, as the stock agent does it.
-func lastReply(rec ledger.Record, status runner.Status, results []runner.Result) ledger.Reply {
-	if len(results) != 1 {
-		results = nil
+	if status == runner.Suspended {
+		n.suspend(rec, at)
+		return
 	}
-	return newReply(rec.JobID, status, "", results...)
+	if len(job.StepNames()) > 1 {
+		results = nil // as the stock agent does it
+	}
+	n.finish(rec, newReply(rec.JobID, status, "", results...))
+	n.log.Info("command ended", "command", rec.CommandID, "status", string(status), "after", time.Since(began).Round(time.Millisecond).String())
 }
 
 func (n *node) step(rec ledger.Record, r runner.Result) {

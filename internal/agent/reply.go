@@ -38,7 +38,7 @@ func stepStatus(r runner.Result) mgs.StepStatus {
 		Status: string(r.Status), Code: r.Code, Name: r.Action, StepName: stepName(r),
 		Output:        output(r.Stdout, r.Stderr),
 		StartDateTime: mgs.FormatTime(r.Start), EndDateTime: mgs.FormatTime(r.End),
-		StandardOutput: r.Stdout, StandardError: r.Stderr,
+		StandardOutput: r.Stdout, StandardError: r.Stderr, Signal: r.Signal,
 	}
 }
 

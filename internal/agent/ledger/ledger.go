@@ -33,6 +33,8 @@ type Record struct {
 	Finished  time.Time `json:",omitzero"`
 	Reported  int       `json:",omitzero"` // steps whose result has been recorded
 	Replies   []Reply   `json:",omitzero"` // not acknowledged, oldest first
+
+	Suspended json.RawMessage `json:",omitzero"` // where the job goes on after a restart it asked for
 }
 
 // Reply is a message to the hub that it has not acknowledged. The id stays the
@@ -199,6 +201,26 @@ func (l *Ledger) Start(commandID string) error {
 			return ErrStarted
 		}
 		r.Started = time.Now().UTC()
+		return nil
+	})
+}
+
+// Suspend records that a started job goes on after a restart, and where.
+func (l *Ledger) Suspend(commandID string, at json.RawMessage) error {
+	return l.change(commandID, func(r *Record) error {
+		r.Suspended = at
+		return nil
+	})
+}
+
+// Resume marks that a suspended job goes on. Only after it returned nil may a
+// process of the job be started; it is not suspended any more.
+func (l *Ledger) Resume(commandID string) error {
+	return l.change(commandID, func(r *Record) error {
+		if r.Suspended == nil {
+			return ErrStarted
+		}
+		r.Suspended = nil
 		return nil
 	})
 }

@@ -43,6 +43,8 @@ type Job struct {
 	DocumentName string
 	Document     Document
 	Parameters   map[string]any
+
+	depth int // how many documents this one is inside of
 }
 
 // ParseJob reads the payload of a command, the JSON text inside an agent_job

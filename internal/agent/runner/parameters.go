@@ -70,6 +70,15 @@ func (v values) fill(in any) any {
 	return in
 }
 
+// fillAll fills each of the inputs of a step.
+func (v values) fillAll(inputs []map[string]any) []map[string]any {
+	out := make([]map[string]any, len(inputs))
+	for i, in := range inputs {
+		out[i], _ = v.fill(in).(map[string]any)
+	}
+	return out
+}
+
 func (v values) fillList(in []any) []any {
 	out := make([]any, 0, len(in))
 	for _, e := range in {

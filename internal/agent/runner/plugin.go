@@ -4,39 +4,124 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"maps"
 	"os/exec"
-	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
-	"time"
 )
 
-// plugin is an action that writes a script to a file and runs it.
-type plugin struct {
-	file    string
-	command func(path, text string) []string
+// Plugin runs one step, or one set of inputs of a step in schema 1.2. It
+// prints with the Call's methods and returns status and code.
+type Plugin func(ctx context.Context, c *Call) Result
+
+// downloads is the directory, below that of the command, that the content of
+// aws:downloadContent goes to when the document names no other.
+const downloads = "downloads"
+
+// Call is one use of a plug-in.
+type Call struct {
+	ID        string         // command id and step name; the same when the step goes on after a restart
+	Dir       string         // the step's own directory, private
+	Downloads string         // where content for the command is put; it may not exist
+	Inputs    map[string]any // references filled in
+	Env       []string       // parameters that go to the environment
+
+	index int
+	depth int
+	hush  *redactor
+	out   *streams
 }
 
-// pluginFor finds the plug-in of an action. With none, the status says
-// whether the step is skipped (known, not for this platform) or fails.
-func pluginFor(action string) (*plugin, string, Status) {
+// Print adds a line to the step's standard output.
+func (c *Call) Print(format string, args ...any) {
+	_, _ = c.out.stdout.WriteString(c.hush.text(fmt.Sprintf(format, args...)) + "\n")
+}
+
+// Fail is the result of a step that failed, with its reason.
+func (c *Call) Fail(err error) Result {
+	c.out.note(err.Error())
+	return Result{Status: Failed, Code: 1}
+}
+
+// Ended is the result of a step that an error ended: as Fail, and Cancelled or
+// TimedOut when that was the cause.
+func (c *Call) Ended(ctx context.Context, err error) Result {
+	if ctx.Err() == nil {
+		return c.Fail(err)
+	}
+	c.out.note(context.Cause(ctx).Error())
+	return ended(ctx, 1)
+}
+
+// Text is an input as text, "" without one. Anything but a string is JSON.
+func (c *Call) Text(name string) string { return strings.TrimSpace(asText(c.Inputs[name])) }
+
+// Limit gives a context that ends with the step's time, its timeoutSeconds or
+// an hour.
+func (c *Call) Limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, timeoutOf(c.Inputs["timeoutSeconds"]), errTimedOut)
+}
+
+// plugin finds an action. Without one, the status says whether its step is
+// skipped (known, not for this platform) or fails.
+func (r *Runner) plugin(action string) (Plugin, string, Status) {
 	switch action {
 	case "aws:runShellScript":
 		if runtime.GOOS == "windows" {
 			return nil, "aws:runShellScript does not run on Windows", Skipped
 		}
-		return &plugin{"script.sh", shellCommand}, "", Success
+		return r.shell, "", Success
 	case "aws:runPowerShellScript":
-		shell := powerShell()
-		if shell == "" {
+		if powerShell() == "" {
 			return nil, "aws:runPowerShellScript needs PowerShell (pwsh), which is not installed on this node", Failed
 		}
-		return &plugin{"script.ps1", func(path, _ string) []string {
-			return []string{shell, "-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Unrestricted", "-File", path}
-		}}, "", Success
+		return r.power, "", Success
+	case "aws:runDocument":
+		return r.document, "", Success
 	}
-	return nil, fmt.Sprintf("plug-in %s is not supported on this node (aws:runShellScript and aws:runPowerShellScript are)", action), Failed
+	if p := r.Plugins[action]; p != nil {
+		return p, "", Success
+	}
+	return nil, fmt.Sprintf("plug-in %s is not supported on this node (%s are)", action, strings.Join(r.known(), ", ")), Failed
+}
+
+func (r *Runner) known() []string {
+	own := []string{"aws:runShellScript", "aws:runPowerShellScript", "aws:runDocument"}
+	return append(own, slices.Sorted(maps.Keys(r.Plugins))...)
+}
+
+// call runs a plug-in over the inputs of one step into one pair of streams:
+// one set in schema 2.x, as many as there are properties in schema 1.2.
+func (r *Runner) call(ctx context.Context, p Plugin, c Call, inputs []map[string]any) Result {
+	out, err := openStreams(c.Dir, r.maxStream())
+	if err != nil {
+		return refused(Failed, "cannot open the output files of the step: "+err.Error())
+	}
+	defer out.close()
+	out.hush, c.out = c.hush, out
+	res := Result{Status: Success}
+	for i, in := range inputs {
+		c.Inputs, c.index = in, i+1
+		one := p(ctx, &c)
+		if one.Status == Suspended {
+			return one
+		}
+		if one.Code != 0 {
+			res.Code, res.Signal = one.Code, one.Signal
+		}
+		res.Status = worse(res.Status, one.Status)
+	}
+	out.cut()
+	res.Stdout, res.Stderr = out.text()
+	return res
+}
+
+func (r *Runner) maxStream() int64 {
+	if r.MaxStream > 0 {
+		return r.MaxStream
+	}
+	return defaultMaxStream
 }
 
 func powerShell() string {
@@ -50,107 +135,6 @@ func powerShell() string {
 		}
 	}
 	return ""
-}
-
-// shellCommand runs a script with sh, or with the interpreter that its first
-// line names, given one argument at most, as the kernel does it. The file
-// itself is never executed, so a state directory without exec rights works.
-func shellCommand(path, text string) []string {
-	first, _, _ := strings.Cut(text, "\n")
-	line, ok := strings.CutPrefix(first, "#!")
-	if interpreter, arg, _ := strings.Cut(strings.TrimSpace(line), " "); ok && interpreter != "" {
-		if arg = strings.TrimSpace(arg); arg != "" {
-			return []string{interpreter, arg, path}
-		}
-		return []string{interpreter, path}
-	}
-	return []string{"sh", path}
-}
-
-// scripts runs the scripts of one step into one pair of streams: one script
-// in schema 2.x, as many as there are properties in schema 1.2.
-func (r *Runner) scripts(ctx context.Context, dir string, p plugin, inputs []map[string]any, env []string) Result {
-	out, err := openStreams(dir, r.maxStream())
-	if err != nil {
-		return refused(Failed, "cannot open the output files of the step: "+err.Error())
-	}
-	defer out.close()
-	res := Result{Status: Success}
-	for i, in := range inputs {
-		one := Result{Status: Failed, Code: 1}
-		if s, err := scriptOf(in); err != nil {
-			out.note(err.Error())
-		} else {
-			one = r.script(ctx, filepath.Join(dir, fmt.Sprintf("%d-%s", i+1, p.file)), p, s, env, out)
-		}
-		if one.Code != 0 {
-			res.Code = one.Code
-		}
-		res.Status = worse(res.Status, one.Status)
-	}
-	res.Stdout, res.Stderr = out.text()
-	return res
-}
-
-func (r *Runner) maxStream() int64 {
-	if r.MaxStream > 0 {
-		return r.MaxStream
-	}
-	return defaultMaxStream
-}
-
-func (r *Runner) script(ctx context.Context, path string, p plugin, s script, env []string, out *streams) Result {
-	if s.dir != "" {
-		if st, err := os.Stat(s.dir); err != nil || !st.IsDir() {
-			out.note("workingDirectory " + s.dir + " is not a directory on this node")
-			return Result{Status: Failed, Code: 1}
-		}
-	}
-	if err := os.WriteFile(path, []byte(s.text), 0o700); err != nil {
-		out.note("cannot write the script: " + err.Error())
-		return Result{Status: Failed, Code: 1}
-	}
-	defer os.Remove(path) // it may hold secrets that were parameters
-	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, errTimedOut)
-	defer cancel()
-	argv := p.command(path, s.text)
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Dir = s.dir
-	cmd.Env = append(os.Environ(), "AWS_SSM_INSTANCE_ID="+r.InstanceID, "AWS_SSM_REGION_NAME="+r.Region)
-	cmd.Env = append(cmd.Env, env...)
-	cmd.Stdout, cmd.Stderr = out.stdout, out.stderr
-	ownGroup(cmd)
-	return r.wait(ctx, cmd, out)
-}
-
-// wait runs the command and turns its end into a result. Streams are files,
-// so a process that a script leaves in the background does not hold it.
-func (r *Runner) wait(ctx context.Context, cmd *exec.Cmd, out *streams) Result {
-	if err := cmd.Start(); err != nil {
-		if ctx.Err() != nil {
-			out.note("failed to run commands: " + context.Cause(ctx).Error())
-			return ended(ctx, 1)
-		}
-		out.note("failed to run commands: " + err.Error())
-		return Result{Status: Failed, Code: 1}
-	}
-	done := out.watch(100 * time.Millisecond)
-	err := cmd.Wait()
-	done()
-	code := exitCode(cmd.ProcessState)
-	switch {
-	case code == 0 && cmd.ProcessState.Success():
-		return Result{Status: Success}
-	case ctx.Err() != nil:
-		out.note("failed to run commands: " + context.Cause(ctx).Error())
-		return ended(ctx, code)
-	}
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) {
-		err = fmt.Errorf("exit status %d", code)
-	}
-	out.note("failed to run commands: " + err.Error())
-	return Result{Status: Failed, Code: code}
 }
 
 // ended is the result of a script that was killed.

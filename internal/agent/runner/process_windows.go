@@ -9,16 +9,25 @@ import (
 	"syscall"
 )
 
-// ownGroup starts the command in a process group of its own and kills the
-// process with its descendants when the command's context ends.
-func ownGroup(cmd *exec.Cmd) {
+// processes are all that a script started.
+type processes struct{ cmd *exec.Cmd }
+
+// processes prepares a command to start in a process group of its own.
+func (r *Runner) processes(cmd *exec.Cmd, _ string) *processes {
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
-	cmd.Cancel = func() error {
-		if err := exec.Command("taskkill", "/T", "/F", "/PID", strconv.Itoa(cmd.Process.Pid)).Run(); err != nil {
-			return cmd.Process.Kill()
-		}
-		return nil
-	}
+	return &processes{cmd}
 }
 
-func exitCode(st *os.ProcessState) int { return st.ExitCode() }
+// kill ends the process with its descendants.
+func (p *processes) kill() string {
+	pid := strconv.Itoa(p.cmd.Process.Pid)
+	if err := exec.Command("taskkill", "/T", "/F", "/PID", pid).Run(); err != nil {
+		_ = p.cmd.Process.Kill()
+		return "processes that the script started may still run: " + err.Error()
+	}
+	return ""
+}
+
+func (p *processes) close() {}
+
+func exitCode(st *os.ProcessState) (code int, signal string) { return st.ExitCode(), "" }

@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"strconv"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/agent/cgroup"
 )
 
 // Status is the state of a step or of a whole document, as results carry it.
@@ -22,6 +24,10 @@ const (
 	Cancelled  Status = "Cancelled"
 	Skipped    Status = "Skipped"
 )
+
+// Suspended is the state of a step, and of its document, that goes on after
+// the restart of the machine or of the node program that it asked for.
+const Suspended Status = "Suspended"
 
 // The causes that end a run from outside, given to context.WithCancelCause.
 // Any other end of the context counts as ErrStopped.
@@ -41,10 +47,13 @@ type Result struct {
 	Action string
 	Status Status
 	Code   int
+	Signal string // the name of the signal that ended the step's process, as SIGTERM
 	Stdout string
 	Stderr string
 	Start  time.Time
 	End    time.Time
+
+	Machine bool // with Suspended: the machine restarts, not only the node program
 }
 
 // Runner runs command documents.
@@ -57,32 +66,61 @@ type Runner struct {
 	// names, by the name with its version or label if it has one; secure are
 	// the ones that may be SecureString. Nil refuses documents that name any.
 	Stored func(ctx context.Context, names []string, secure bool) (map[string]string, error)
+
+	// Document gives the content of a document that the hub keeps, for
+	// aws:runDocument; version may be "". Nil refuses.
+	Document func(ctx context.Context, name, version string) ([]byte, error)
+
+	// Plugins are the actions beside those of this package.
+	Plugins map[string]Plugin
+
+	// Groups makes a control group for each script; nil leaves them to their
+	// process groups.
+	Groups *cgroup.Parent
+
+	// MayReboot says that a script may have the machine restarted by its exit
+	// code (194, on Windows 3010); elsewhere such a step fails.
+	MayReboot bool
 }
 
 const defaultMaxStream = 16 << 20
 
-// Run runs the steps of a job in order and reports each when it ends. Scripts
-// and streams go to dir, which must exist and be private. The status is that
-// of the whole document.
-func (r *Runner) Run(ctx context.Context, dir string, job Job, report func(Result)) Status {
+// Progress is where a document stands that goes on after a restart: the step
+// that comes next (again), and what the ones before it decided.
+type Progress struct {
+	Step    int    `json:"step"`
+	Status  Status `json:"status"`
+	Stopped bool   `json:"stopped,omitzero"`
+	Machine bool   `json:"machine,omitzero"` // the machine restarts, not only the node program
+}
+
+// Run runs the steps of a job in order, from the one that from names, and
+// reports each when it ends. Scripts and streams go to dir, which must exist
+// and be private. The status is that of the whole document; with Suspended
+// comes the progress to give to the next Run, after the restart.
+func (r *Runner) Run(ctx context.Context, dir string, job Job, from Progress, report func(Result)) (Status, Progress) {
 	steps, err := job.steps()
 	if err != nil {
-		return Failed
+		return Failed, Progress{}
 	}
-	f := flow{values: job.values(), status: Success}
+	f := flow{values: job.values(), status: worse(Success, from.Status), stopped: from.Stopped, dir: dir, depth: job.depth}
 	if err := r.stored(ctx, steps, f.values); err != nil {
-		return unresolved(steps, err, report)
+		return unresolved(steps[from.Step:], err, report), Progress{}
 	}
-	for i, s := range steps {
+	for i := from.Step; i < len(steps); i++ {
+		s := steps[i]
 		f.last = i == len(steps)-1
 		started := time.Now().UTC()
 		res := r.step(ctx, filepath.Join(dir, StepDir(i)), s, &f)
+		if res.Status == Suspended {
+			return Suspended, Progress{Step: i, Status: f.status, Stopped: f.stopped, Machine: res.Machine}
+		}
 		res.Name, res.Action = s.name, s.action
 		res.Start, res.End = started, time.Now().UTC()
 		f.status = worse(f.status, res.Status)
 		report(res)
 	}
-	return f.status
+	return f.status, Progress{}
 }
 
 // StepDir is the directory of a step below that of its job, by its position
@@ -95,6 +133,8 @@ type flow struct {
 	status  Status
 	stopped bool // an earlier step asked to leave; only a finally step runs
 	last    bool // the current step is the last of the document
+	dir     string
+	depth   int // how many documents this one is inside of
 }
 
 // worse joins the states of steps: the highest of Success, Failed, TimedOut,
@@ -111,24 +151,29 @@ func (r *Runner) step(ctx context.Context, dir string, s step, f *flow) Result {
 	if ctx.Err() != nil {
 		return notStarted(ctx)
 	}
-	inputs := make([]map[string]any, len(s.inputs))
-	for i, in := range s.inputs {
-		inputs[i], _ = f.values.fill(in).(map[string]any)
-	}
+	inputs := f.values.fillAll(s.inputs)
 	if f.stopped && !(f.last && flag(inputs, "finallyStep")) {
 		return Result{Status: Skipped, Stdout: "an earlier step ended the document"}
 	}
 	if reason, status := precondition(s.precondition, f.values); status != Success {
 		return refused(status, reason)
 	}
-	plugin, reason, status := pluginFor(s.action)
+	plugin, reason, status := r.plugin(s.action)
 	if plugin == nil {
 		return refused(status, reason)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return refused(Failed, "cannot make the directory of the step: "+err.Error())
 	}
-	return f.decide(inputs, r.scripts(ctx, dir, *plugin, inputs, f.values.env))
+	secrets, err := r.secrets(ctx, s, f.values)
+	if err != nil {
+		return f.decide(inputs, refused(Failed, "the document's parameters cannot be resolved: "+err.Error()))
+	}
+	call := Call{
+		ID: filepath.Base(f.dir) + "/" + s.name, Dir: dir, Downloads: filepath.Join(f.dir, downloads),
+		Env: f.values.env, depth: f.depth, hush: newRedactor(secrets.secret()),
+	}
+	return f.decide(inputs, r.call(ctx, plugin, call, secrets.fillAll(s.inputs)))
 }
 
 // notStarted is the result of a step that the end of the run left out.

@@ -46,7 +46,7 @@ func run(t *testing.T, ctx context.Context, job Job) (Status, []Result) {
 	t.Helper()
 	var results []Result
 	r := &Runner{InstanceID: "mi-1", Region: "us-east-1"}
-	status := r.Run(ctx, t.TempDir(), job, func(res Result) { results = append(results, res) })
+	status, _ := r.Run(ctx, t.TempDir(), job, Progress{}, func(res Result) { results = append(results, res) })
 	return status, results
 }
 
@@ -63,7 +63,7 @@ func TestShellScript(t *testing.T) {
 		{"exit code", []string{"echo a", "exit 3"}, Failed, Result{Status: Failed, Code: 3, Stdout: "a\n", Stderr: "failed to run commands: exit status 3"}},
 		{"exit code behind open line", []string{"printf x >&2; exit 4"}, Failed, Result{Status: Failed, Code: 4, Stderr: "x\nfailed to run commands: exit status 4"}},
 		{"command not found", []string{"no-such-program-here 2>/dev/null"}, Failed, Result{Status: Failed, Code: 127, Stderr: "failed to run commands: exit status 127"}},
-		{"killed by signal", []string{"kill -TERM $$"}, Failed, Result{Status: Failed, Code: 143, Stderr: "failed to run commands: signal: terminated"}},
+		{"killed by signal", []string{"kill -TERM $$"}, Failed, Result{Status: Failed, Code: 143, Signal: "SIGTERM", Stderr: "failed to run commands: signal: terminated"}},
 		{"success code", []string{"exit 168"}, Success, Result{Status: Success, Stderr: "failed to run commands: exit status 168"}},
 		{"fail-fast code", []string{"exit 169"}, Failed, Result{Status: Failed, Code: 169, Stderr: "failed to run commands: exit status 169"}},
 		{"environment", []string{"echo $AWS_SSM_INSTANCE_ID $AWS_SSM_REGION_NAME"}, Success, Result{Status: Success, Stdout: "mi-1 us-east-1\n"}},
@@ -190,8 +190,17 @@ func runScript(t *testing.T, ctx context.Context, s script) Result {
 		t.Fatal(err)
 	}
 	defer out.close()
-	p, _, _ := pluginFor("aws:runShellScript")
-	return new(Runner).script(ctx, filepath.Join(dir, "script.sh"), *p, s, nil, out)
+	if s.timeout < minTimeout {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, s.timeout, errTimedOut)
+		defer cancel()
+	}
+	c := &Call{Dir: dir, ID: "c/s", index: 1, out: out, Inputs: map[string]any{
+		"runCommand": s.text, "timeoutSeconds": s.timeout.Seconds(),
+	}}
+	res := new(Runner).shell(ctx, c)
+	res.Stdout, res.Stderr = out.text()
+	return res
 }
 
 func TestLargeOutputIsCut(t *testing.T) {
@@ -199,7 +208,7 @@ func TestLargeOutputIsCut(t *testing.T) {
 	var res Result
 	r := &Runner{MaxStream: 100_000}
 	job := parse(t, shell("head -c 5000000 /dev/zero | tr '\\0' é | head -c 5000000", "head -c 50000 /dev/zero | tr '\\0' e >&2", "exit 5"), nil)
-	status := r.Run(t.Context(), dir, job, func(one Result) { res = one })
+	status, _ := r.Run(t.Context(), dir, job, Progress{}, func(one Result) { res = one })
 	if status != Failed || res.Code != 5 {
 		t.Errorf("status %s code %d", status, res.Code)
 	}
@@ -221,7 +230,7 @@ func TestLargeOutputIsCut(t *testing.T) {
 func TestFilesArePrivate(t *testing.T) {
 	dir := t.TempDir()
 	var res Result
-	new(Runner).Run(t.Context(), dir, parse(t, shell(`stat -c %a "$0" 2>/dev/null || stat -f %Lp "$0"`), nil), func(r Result) { res = r })
+	new(Runner).Run(t.Context(), dir, parse(t, shell(`stat -c %a "$0" 2>/dev/null || stat -f %Lp "$0"`), nil), Progress{}, func(r Result) { res = r })
 	if res.Stdout != "700\n" {
 		t.Errorf("the script has mode %s", res.Stdout)
 	}

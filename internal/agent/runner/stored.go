@@ -18,32 +18,56 @@ const (
 	securePrefix = "ssm-secure:"
 )
 
-// stored asks for the stored parameters that steps name and adds them to v.
+// stored asks for the plain stored parameters that steps name and adds them to
+// v.
 func (r *Runner) stored(ctx context.Context, steps []step, v values) error {
-	for _, prefix := range []string{plainPrefix, securePrefix} {
-		names := map[string]bool{}
-		for _, s := range steps {
-			for _, in := range s.inputs {
-				collect(in, prefix, names)
-			}
+	var inputs []map[string]any
+	for _, s := range steps {
+		inputs = append(inputs, s.inputs...)
+	}
+	return r.ask(ctx, inputs, plainPrefix, v.text)
+}
+
+// secrets are the values of a document with those of the SecureString
+// parameters that one step names, read right before the step starts.
+func (r *Runner) secrets(ctx context.Context, s step, v values) (values, error) {
+	v.text = maps.Clone(v.text)
+	return v, r.ask(ctx, s.inputs, securePrefix, v.text)
+}
+
+// secret are the SecureString values among the values.
+func (v values) secret() []string {
+	var out []string
+	for name, value := range v.text {
+		if text, ok := value.(string); ok && strings.HasPrefix(name, securePrefix) {
+			out = append(out, text)
 		}
-		if len(names) == 0 {
-			continue
+	}
+	return out
+}
+
+// ask reads the parameters that inputs name with a prefix into found values.
+func (r *Runner) ask(ctx context.Context, inputs []map[string]any, prefix string, into map[string]any) error {
+	names := map[string]bool{}
+	for _, in := range inputs {
+		collect(in, prefix, names)
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	if r.Stored == nil {
+		return errors.New("stored parameters cannot be read here")
+	}
+	found, err := r.Stored(ctx, slices.Sorted(maps.Keys(names)), prefix == securePrefix)
+	if err != nil {
+		return err
+	}
+	for name := range names {
+		value, ok := found[name]
+		if !ok {
+			return fmt.Errorf("parameter %s does not exist or may not be read by this node", name)
 		}
-		if r.Stored == nil {
-			return errors.New("stored parameters cannot be read here")
-		}
-		found, err := r.Stored(ctx, slices.Sorted(maps.Keys(names)), prefix == securePrefix)
-		if err != nil {
-			return err
-		}
-		for name := range names {
-			value, ok := found[name]
-			if !ok {
-				return fmt.Errorf("parameter %s does not exist or may not be read by this node", name)
-			}
-			v.text[prefix+name] = value
-		}
+		into[prefix+name] = value
 	}
 	return nil
 }

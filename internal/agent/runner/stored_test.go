@@ -27,7 +27,13 @@ func TestStoredParameters(t *testing.T) {
 			"found",
 			map[string]string{"/app/name:3": "web {{given}}", "/app/key": "s3cret"},
 			nil,
-			"Success|web {{given}} {{ ssm:/never }} s3cret\n|web {{given}}\n",
+			"Success|web {{given}} {{ ssm:/never }} ****\n|web {{given}}\n",
+		},
+		{
+			"missing secret",
+			map[string]string{"/app/name:3": "x"},
+			nil,
+			"Failed||x\n",
 		},
 		{"missing", map[string]string{"/app/key": "x"}, nil, "Failed||the document's parameters cannot be resolved"},
 		{"refused", nil, errors.New("AccessDenied"), "Failed||the document's parameters cannot be resolved"},
@@ -38,7 +44,7 @@ func TestStoredParameters(t *testing.T) {
 			return tt.stored, tt.err
 		}}
 		var outs []string
-		status := r.Run(t.Context(), t.TempDir(), job, func(res Result) { outs = append(outs, res.Stdout) })
+		status, _ := r.Run(t.Context(), t.TempDir(), job, Progress{}, func(res Result) { outs = append(outs, res.Stdout) })
 		got := string(status) + "|" + strings.Join(outs, "|")
 		if got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)

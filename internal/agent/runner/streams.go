@@ -24,10 +24,11 @@ type streams struct {
 	stdout, stderr *os.File
 	max            int64
 	notes          []string
+	hush           *redactor
 }
 
 func openStreams(dir string, limit int64) (*streams, error) {
-	const mode = os.O_CREATE | os.O_EXCL | os.O_RDWR | os.O_APPEND
+	const mode = os.O_CREATE | os.O_RDWR | os.O_APPEND // a step that goes on after a restart appends
 	stdout, err := os.OpenFile(filepath.Join(dir, "stdout"), mode, 0o600)
 	if err != nil {
 		return nil, err
@@ -82,7 +83,7 @@ func (s *streams) cut() {
 
 // text is the start of both streams as a result carries it.
 func (s *streams) text() (stdout, stderr string) {
-	notes := strings.Join(s.notes, "\n")
+	notes := s.hush.text(strings.Join(s.notes, "\n"))
 	return clip(head(s.stdout, MaxStdout), MaxStdout), clipWith(head(s.stderr, MaxStderr), notes, MaxStderr)
 }
 

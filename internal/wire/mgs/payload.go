@@ -148,6 +148,10 @@ type StepStatus struct {
 	StepName           string `json:"stepName"`
 	StandardOutput     string `json:"standardOutput"`
 	StandardError      string `json:"standardError"`
+
+	// Signal is the name of the signal that ended the step, as SIGTERM. Our own
+	// agent says it; "" otherwise.
+	Signal string `json:"signal,omitzero"`
 }
 
 // AgentJobReplyAck must follow a reply within a second, else the stock agent
@@ -177,7 +181,8 @@ type JobOutput struct {
 	Step   string `json:"step"`
 	Stream string `json:"stream"` // "stdout" or "stderr"
 	Offset int64  `json:"offset"`
-	Data   []byte `json:"data"` // base64 in JSON; at most MaxOutputChunk bytes
+	Data   []byte `json:"data"`         // base64 in JSON; at most MaxOutputChunk bytes
+	End    bool   `json:"end,omitzero"` // the stream ends with this piece, which may be empty
 }
 
 // JobOutputAck gives the length of the stream that the hub holds durably; the
@@ -187,6 +192,7 @@ type JobOutputAck struct {
 	Step   string `json:"step"`
 	Stream string `json:"stream"`
 	Length int64  `json:"length"`
+	End    bool   `json:"end,omitzero"` // the hub has the whole stream
 }
 
 // JobID is the id of the job that runs a command on a node:
