@@ -20,6 +20,7 @@ import (
 	"github.com/watchbill/watchbill/internal/capability/engage"
 	"github.com/watchbill/watchbill/internal/capability/incident"
 	"github.com/watchbill/watchbill/internal/capability/key"
+	"github.com/watchbill/watchbill/internal/capability/loggroup"
 	"github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/capability/opsitem"
 	"github.com/watchbill/watchbill/internal/capability/parameter"
@@ -49,7 +50,7 @@ var models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, stsapi.M
 var migrations = []db.Migrations{
 	Migrations, task.Migrations, journal.Migrations, audit.Migrations, identity.Migrations, tagging.Migrations, mailbox.Migrations,
 	parameter.Migrations, setting.Migrations, document.Migrations, node.Migrations, command.Migrations, automation.Migrations,
-	key.Migrations, bucket.Migrations,
+	key.Migrations, bucket.Migrations, loggroup.Migrations,
 	contact.Migrations, engage.Migrations, inbox.Migrations, opsitem.Migrations, incident.Migrations, alarm.Migrations,
 }
 
@@ -58,6 +59,7 @@ type capabilities struct {
 	caller     lateCaller
 	key        *key.Service
 	bucket     *bucket.Service
+	loggroup   *loggroup.Service
 	setting    *setting.Service
 	parameter  *parameter.Service
 	tag        *tag.Service
@@ -81,7 +83,7 @@ type capabilities struct {
 // operations is made from it too.
 func bindings(c *capabilities) (out []wire.Binding) {
 	for _, ops := range [][]wire.Binding{
-		c.key.Operations(),
+		c.key.Operations(), c.loggroup.Operations(),
 		c.setting.Operations(), c.parameter.Operations(), c.tag.Operations(), c.document.Operations(), c.node.Operations(),
 		c.command.Operations(), c.automation.Operations(), c.contact.Operations(), c.engage.Operations(), c.sts.Operations(), c.opsitem.Operations(), c.incident.Operations(),
 	} {

@@ -100,7 +100,7 @@ func (t *target) renderer(rt *Router) *shape.Model {
 // limit is how many bytes the body of a request may have.
 func (rt *Router) limit(t *target) int64 {
 	switch t.name {
-	case "PutInventory", "PutComplianceItems":
+	case "PutInventory", "PutComplianceItems", "PutLogEvents":
 		return max(LargeMaxBody, rt.cfg.MaxBody)
 	}
 	return rt.cfg.MaxBody
