@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/watchbill/watchbill/internal/cli/plane"
 )
 
 var version = "dev" // set when it is built
@@ -20,10 +23,19 @@ func main() {
 	defer stop()
 	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stderr, nil)))
 	if err := root().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "watchbill: "+err.Error())
 		stop()
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
+}
+
+// exitCode tells an error, and is that of a remote program where that is all the
+// error says.
+func exitCode(err error) int {
+	if e, ok := errors.AsType[*plane.Exit](err); ok {
+		return e.ExitCode()
+	}
+	fmt.Fprintln(os.Stderr, "watchbill: "+err.Error())
+	return 1
 }
 
 func root() *cobra.Command {
@@ -34,6 +46,8 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	c.AddCommand(serverCommand(), envCommand(), agentCommand(), releaseCommand(), opsCommand(), auditCommand(), versionCommand())
+	c.AddCommand(sessionsCommand(), replayCommand(), lockCommand())
+	c.AddCommand(shellCommand(), cpCommand(), tunnelCommand())
 	return c
 }
 

@@ -3,9 +3,12 @@ package agent
 import (
 	"context"
 	"crypto/x509"
+	"errors"
+	"path/filepath"
 
 	"github.com/watchbill/watchbill/internal/agent/cgroup"
 	"github.com/watchbill/watchbill/internal/agent/content"
+	"github.com/watchbill/watchbill/internal/agent/inventory"
 	"github.com/watchbill/watchbill/internal/agent/runner"
 )
 
@@ -18,9 +21,14 @@ func (n *node) equip(o Settings) {
 		n.log.Info("scripts run in process groups only", "reason", err.Error())
 	}
 	n.runner.Groups = groups
+	collector := &inventory.Collector{
+		Root: "/", State: filepath.Join(n.updates.Dir, "inventory"), Custom: filepath.Join(n.updates.Dir, "inventory", "custom"),
+		Version: Version, Put: n.putInventory,
+	}
 	fetcher := &content.Fetcher{Hub: n, Loopback: o.AllowLoopback, Roots: n.roots()}
 	n.runner.Plugins = map[string]runner.Plugin{
 		"aws:downloadContent":    fetcher.Plugin,
+		"aws:softwareInventory":  collector.Plugin,
 		"aws:refreshAssociation": n.refreshAssociation,
 		"aws:updateSsmAgent":     n.updateAgent,
 		"aws:updateAgent":        n.updateAgent,
@@ -52,4 +60,16 @@ func (n *node) refreshAssociation(ctx context.Context, c *runner.Call) runner.Re
 	}
 	c.Print("%d associations", len(out.Associations))
 	return runner.Result{Status: runner.Success}
+}
+
+// putInventory sends items to the hub; resend says that the hub misses the
+// content of a hash.
+func (n *node) putInventory(ctx context.Context, items []inventory.Item) (resend bool, err error) {
+	var out struct{}
+	err = n.role.call(ctx, "PutInventory", map[string]any{"InstanceId": n.id, "Items": items}, &out)
+	var e *hubError
+	if errors.As(err, &e) {
+		resend = e.Code == "ItemContentMismatchException" || e.Code == "InvalidItemContentException"
+	}
+	return resend, err
 }
