@@ -46,7 +46,7 @@ func (s *session) shell() error {
 
 // interactive is a shell command line on a terminal.
 func (s *session) interactive() error {
-	c, err := s.commands()
+	c, _, err := s.command()
 	if err != nil {
 		return err
 	}
@@ -59,12 +59,12 @@ func (s *session) interactive() error {
 	if err != nil {
 		return err
 	}
-	return s.terminal(commandLine(s.values.fill(c.Commands)), a, "")
+	return s.terminal(commandLine(c.Commands), a, "")
 }
 
 // nonInteractive is a command without terminal and without shell.
 func (s *session) nonInteractive() error {
-	c, err := s.commands()
+	c, text, err := s.command()
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (s *session) nonInteractive() error {
 	if err != nil {
 		return err
 	}
-	words, err := commandWords(c.Commands, s.values)
+	words, err := commandWords(text, s.values)
 	if err != nil {
 		return err
 	}
