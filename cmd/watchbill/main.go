@@ -45,7 +45,7 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(serverCommand(), envCommand(), agentCommand(), opsCommand(), auditCommand(), versionCommand(), shellCommand(), cpCommand(), tunnelCommand())
+	c.AddCommand(serverCommand(), envCommand(), agentCommand(), releaseCommand(), opsCommand(), auditCommand(), versionCommand(), shellCommand(), cpCommand(), tunnelCommand())
 	return c
 }
 

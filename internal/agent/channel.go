@@ -58,6 +58,7 @@ func (n *node) openAndServe(ctx context.Context) (opened bool, err error) {
 	}
 	defer c.conn.Close()
 	n.log.Info("control channel open")
+	n.once.Do(func() { close(n.reached) })
 	return true, n.serve(c)
 }
 

@@ -22,6 +22,8 @@ func (n *node) equip(o Settings) {
 	n.runner.Plugins = map[string]runner.Plugin{
 		"aws:downloadContent":    fetcher.Plugin,
 		"aws:refreshAssociation": n.refreshAssociation,
+		"aws:updateSsmAgent":     n.updateAgent,
+		"aws:updateAgent":        n.updateAgent,
 	}
 }
 

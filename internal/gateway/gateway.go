@@ -38,6 +38,9 @@ type Config struct {
 
 	// MaxChannels is how many control channels are open at most, 0 for 50,000.
 	MaxChannels int
+	// ReleaseKeys are the keys that a node trusts for updates of its program,
+	// handed to it when it registers. It may be nil.
+	ReleaseKeys func() []string
 
 	Logger *slog.Logger
 }

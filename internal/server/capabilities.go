@@ -13,6 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/api/watchbill"
 	"github.com/watchbill/watchbill/internal/capability/alarm"
 	"github.com/watchbill/watchbill/internal/capability/automation"
+	"github.com/watchbill/watchbill/internal/capability/bucket"
 	"github.com/watchbill/watchbill/internal/capability/command"
 	"github.com/watchbill/watchbill/internal/capability/contact"
 	"github.com/watchbill/watchbill/internal/capability/document"
@@ -53,7 +54,7 @@ var models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, stsapi.M
 var migrations = []db.Migrations{
 	Migrations, task.Migrations, journal.Migrations, audit.Migrations, identity.Migrations, tagging.Migrations, mailbox.Migrations, lock.Migrations,
 	parameter.Migrations, setting.Migrations, document.Migrations, node.Migrations, command.Migrations, rollout.Migrations, session.Migrations, automation.Migrations,
-	key.Migrations,
+	key.Migrations, bucket.Migrations,
 	contact.Migrations, engage.Migrations, inbox.Migrations, opsitem.Migrations, incident.Migrations, alarm.Migrations,
 }
 
@@ -61,6 +62,7 @@ var migrations = []db.Migrations{
 type capabilities struct {
 	caller     lateCaller
 	key        *key.Service
+	bucket     *bucket.Service
 	setting    *setting.Service
 	parameter  *parameter.Service
 	tag        *tag.Service
@@ -125,7 +127,7 @@ func (h *hub) openCapabilities() (err error) {
 	c.sts = sts.New(sts.Service{DB: h.db, Journal: p.journal, Identity: p.identity})
 	c.relay = relay.New(relay.Config{Sessions: c.session, Unwrap: h.unwrapDataKey, Logger: h.log})
 	c.gateway = gateway.New(gateway.Config{
-		Nodes: c.node, Commands: c.command, Sessions: c.session, Relay: c.relay, Mailbox: p.mailbox, Authenticate: p.identity.Authenticate, Authorize: p.authz.Authorize, Observe: h.observe, Logger: h.log,
+		Nodes: c.node, Commands: c.command, Sessions: c.session, Relay: c.relay, Mailbox: p.mailbox, Authenticate: p.identity.Authenticate, Authorize: p.authz.Authorize, Observe: h.observe, ReleaseKeys: h.releaseKeys, Logger: h.log,
 	})
 	c.plane = plane.NewHub(plane.Config{Sessions: c.session, Authenticate: p.identity.Authenticate, Authorize: p.authz.Authorize, Logger: h.log})
 	return h.openPeople()

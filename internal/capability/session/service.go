@@ -69,16 +69,14 @@ type Service struct {
 	Blobs     *blob.Store   // of recordings
 	Locks     *lock.Service // nil: nothing is ever locked
 
-	stream atomic.Pointer[string]
+	stream *atomic.Pointer[string]
 	made   time.Time
 }
 
 // New completes a service and registers its tasks and subscriptions.
 func New(s Service) *Service {
-	out := &Service{
-		DB: s.DB, Tasks: s.Tasks, Journal: s.Journal, Mailbox: s.Mailbox, Nodes: s.Nodes, Documents: s.Documents, Sealer: s.Sealer, Blobs: s.Blobs,
-		Locks: s.Locks, made: time.Now(),
-	}
+	s.stream, s.made = &atomic.Pointer[string]{}, time.Now()
+	out := &s
 	out.Tasks.Handle(silenceTask, out.isSilent)
 	out.Tasks.Handle(idleTask, out.isIdle)
 	out.Tasks.Handle(longestTask, out.isTooLong)
