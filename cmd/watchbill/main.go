@@ -45,9 +45,11 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(serverCommand(), envCommand(), agentCommand(), releaseCommand(), opsCommand(), auditCommand(), versionCommand())
-	c.AddCommand(sessionsCommand(), replayCommand(), lockCommand())
-	c.AddCommand(shellCommand(), cpCommand(), tunnelCommand())
+	c.AddCommand(
+		serverCommand(), envCommand(), agentCommand(), shellCommand(), cpCommand(), tunnelCommand(),
+		sessionsCommand(), replayCommand(), lockCommand(), releaseCommand(), opsCommand(), auditCommand(),
+		versionCommand(),
+	)
 	return c
 }
 
