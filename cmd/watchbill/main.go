@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -20,10 +21,18 @@ func main() {
 	defer stop()
 	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stderr, nil)))
 	if err := root().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "watchbill: "+err.Error())
 		stop()
-		os.Exit(1)
+		os.Exit(report(err))
 	}
+}
+
+// report tells an error and answers the exit code; an exitCode was told already.
+func report(err error) int {
+	if code, ok := errors.AsType[exitCode](err); ok {
+		return int(code)
+	}
+	fmt.Fprintln(os.Stderr, "watchbill: "+err.Error())
+	return 1
 }
 
 func root() *cobra.Command {
@@ -33,7 +42,8 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(serverCommand(), envCommand(), agentCommand(), opsCommand(), auditCommand(), versionCommand())
+	c.AddCommand(serverCommand(), envCommand(), agentCommand(), opsCommand(), auditCommand(), versionCommand(),
+		execCommand(), rolloutCommand())
 	return c
 }
 
