@@ -110,9 +110,21 @@ func rolloutCommand() *cobra.Command {
 	c := &cobra.Command{Use: "rollout", Short: "Look after commands that go over the nodes in waves"}
 	c.AddCommand(
 		rolloutShowCommand(), rolloutListCommand(),
-		rolloutChangeCommand("halt", "Begin no further wave", "HaltRollout"),
-		rolloutChangeCommand("resume", "Go on with a halted rollout", "ResumeRollout"),
-		rolloutChangeCommand("rollback", "Undo a rollout, newest wave first", "RollBackRollout"),
+		rolloutChangeCommand("halt", "Begin no further wave", func(ctx context.Context, hub *client.Client, id, why *string) (*api.Rollout, error) {
+			var out api.HaltRolloutOutput
+			err := hub.Call(ctx, "watchbill", "HaltRollout", &api.HaltRolloutInput{RolloutId: id, Reason: why}, &out)
+			return out.Rollout, err
+		}),
+		rolloutChangeCommand("resume", "Go on with a halted rollout", func(ctx context.Context, hub *client.Client, id, why *string) (*api.Rollout, error) {
+			var out api.ResumeRolloutOutput
+			err := hub.Call(ctx, "watchbill", "ResumeRollout", &api.ResumeRolloutInput{RolloutId: id, Reason: why}, &out)
+			return out.Rollout, err
+		}),
+		rolloutChangeCommand("rollback", "Undo a rollout, newest wave first", func(ctx context.Context, hub *client.Client, id, why *string) (*api.Rollout, error) {
+			var out api.RollBackRolloutOutput
+			err := hub.Call(ctx, "watchbill", "RollBackRollout", &api.RollBackRolloutInput{RolloutId: id, Reason: why}, &out)
+			return out.Rollout, err
+		}),
 	)
 	return c
 }
@@ -179,19 +191,18 @@ func eachRollout(ctx context.Context, hub *client.Client, f func(*api.Rollout) e
 	}
 }
 
-func rolloutChangeCommand(name, short, operation string) *cobra.Command {
+func rolloutChangeCommand(name, short string, change func(ctx context.Context, hub *client.Client, id, why *string) (*api.Rollout, error)) *cobra.Command {
 	var reason string
 	c := &cobra.Command{Use: name + " ROLLOUT --reason WHY", Short: short, Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
 		hub, err := hub.FromEnvironment()
 		if err != nil {
 			return err
 		}
-		in := map[string]string{"RolloutId": args[0], "Reason": reason}
-		var out api.GetRolloutOutput
-		if err := hub.Call(c.Context(), "watchbill", operation, in, &out); err != nil {
+		out, err := change(c.Context(), hub, &args[0], &reason)
+		if err != nil {
 			return err
 		}
-		return tellRollout(c, out.Rollout, false)
+		return tellRollout(c, out, false)
 	}}
 	c.Flags().StringVar(&reason, "reason", "", "kept in the journal (required)")
 	_ = c.MarkFlagRequired("reason")
