@@ -53,6 +53,10 @@ type Service struct {
 	Sealer    Sealer      // of parameters, which may hold secrets
 	Blobs     *blob.Store // of outputs; nil keeps them in DB
 
+	// Publish sends a notification to where a topic leads; ErrNoTopic when that
+	// is nowhere. Nil leads nowhere.
+	Publish func(ctx context.Context, topicARN, messageID string, message []byte) error
+
 	// Allow says whether the caller of ctx may do the action on resources
 	// (ARNs); authz.Require is one. Nodes that are named are authorized before
 	// the operation, so it is asked about nodes that targets select. Nil
@@ -69,6 +73,7 @@ func New(s Service) *Service {
 	s.Tasks.Handle(deliveryTask, out.deliveryIsOver)
 	s.Tasks.Handle(endTask, out.timeIsOver)
 	s.Tasks.Handle(purgeTask, out.purge)
+	s.Tasks.Handle(notifyTask, out.publish)
 	s.Journal.Subscribe(journal.Subscription{Name: "command.nodes", Kinds: []string{"node.deregistered"}, Handle: out.nodeIsGone})
 	return out
 }
