@@ -61,12 +61,11 @@ func (s *Service) finish(tx *db.Tx, c *command, i *invocation, e event) error {
 	} else if err := s.Mailbox.Remove(tx, i.NodeID, mgs.JobID(i.CommandID, i.NodeID), cancelJobID(i)); err != nil {
 		return err
 	}
+	follow := func() error { return s.planUpload(tx, c, i) }
 	if !fromNode(e) {
-		if err := closeSteps(tx, i); err != nil {
-			return err
-		}
+		follow = func() error { return closeSteps(tx, i) }
 	}
-	return errors.Join(s.recordFinish(tx, i), saveInvocation(tx, i))
+	return errors.Join(follow(), s.recordFinish(tx, i), saveInvocation(tx, i))
 }
 
 // fromNode: the node's own word; what its steps did, it says or will say.

@@ -53,6 +53,10 @@ type Service struct {
 	Sealer    Sealer      // of parameters, which may hold secrets
 	Blobs     *blob.Store // of outputs; nil keeps them in DB
 
+	// Bucket and Log keep outputs that commands want in buckets and log groups;
+	// nil keeps none there.
+	Bucket, Log Sink
+
 	// Publish sends a notification to where a topic leads; ErrNoTopic when that
 	// is nowhere. Nil leads nowhere.
 	Publish func(ctx context.Context, topicARN, messageID string, message []byte) error
@@ -74,6 +78,7 @@ func New(s Service) *Service {
 	s.Tasks.Handle(endTask, out.timeIsOver)
 	s.Tasks.Handle(purgeTask, out.purge)
 	s.Tasks.Handle(notifyTask, out.publish)
+	s.Tasks.Handle(uploadTask, out.upload)
 	s.Journal.Subscribe(journal.Subscription{Name: "command.nodes", Kinds: []string{"node.deregistered"}, Handle: out.nodeIsGone})
 	return out
 }
