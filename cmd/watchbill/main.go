@@ -33,7 +33,7 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(serverCommand(), envCommand(), agentCommand(), releaseCommand(), opsCommand(), auditCommand(), versionCommand())
+	c.AddCommand(serverCommand(), envCommand(), agentCommand(), nodesCommand(), nodeCommand(), releaseCommand(), opsCommand(), auditCommand(), versionCommand())
 	return c
 }
 
