@@ -90,8 +90,17 @@ func enrich(ctx context.Context, c *client.Client, nodes []Node) error {
 	for i := range nodes {
 		byID[nodes[i].ID] = &nodes[i]
 	}
-	in := &ssm.GetInventoryInput{MaxResults: new(int32(50)), ResultAttributes: []ssm.ResultAttribute{{TypeName: new(information)}, {TypeName: new(tagType)}}}
-	for len(nodes) > 0 {
+	for _, name := range []string{information, tagType} { // one type can be asked for at a time
+		if err := inventory(ctx, c, name, byID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func inventory(ctx context.Context, c *client.Client, name string, byID map[string]*Node) error {
+	in := &ssm.GetInventoryInput{MaxResults: new(int32(50)), ResultAttributes: []ssm.ResultAttribute{{TypeName: new(name)}}}
+	for len(byID) > 0 {
 		var page ssm.GetInventoryOutput
 		switch err := c.Call(ctx, "ssm", "GetInventory", in, &page); {
 		case client.Code(err) == "AccessDeniedException":

@@ -47,7 +47,8 @@ func TestList(t *testing.T) {
 			`{"InstanceInformationList":[{"InstanceId":"mi-2","ComputerName":"db\u001b[2J","PingStatus":"ConnectionLost","PlatformType":"Linux"}]}`,
 		},
 		"GetInventory": {
-			`{"Entities":[{"Id":"mi-1","Data":{"AWS:InstanceInformation":{"Content":[{"AgentType":"watchbill-agent"}]},"AWS:Tag":{"Content":[{"Key":"Role","Value":"web"}]}}},{"Id":"mi-9","Data":{}}]}`,
+			`{"Entities":[{"Id":"mi-1","Data":{"AWS:InstanceInformation":{"Content":[{"AgentType":"watchbill-agent"}]}}},{"Id":"mi-9","Data":{}}]}`,
+			`{"Entities":[{"Id":"mi-1","Data":{"AWS:Tag":{"Content":[{"Key":"Role","Value":"web"}]}}}]}`,
 		},
 	})
 	list, err := List(t.Context(), c, []string{"tag:Role=web"})
