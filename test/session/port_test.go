@@ -70,6 +70,12 @@ func TestPort(t *testing.T) {
 		Parameters:   map[string][]string{"portNumber": {echoServer(t)}, "localPortNumber": {local}},
 	})
 	r.expect("Waiting for connections...")
+	// Before there is traffic: what the stock plugin is given while it has no
+	// connection ends its tunnel.
+	before := w.client.count()
+	w.client.cut()
+	await(t, "the plugin", func() bool { return w.client.count() >= before+2 }) // ResumeSession and the data channel
+	w.status(t, r.session, ssm.SessionStatusConnected)
 	data := make([]byte, 512<<10)
 	_, _ = rand.Read(data)
 	took := roundTrip(t, address, data)
@@ -84,8 +90,6 @@ func TestPort(t *testing.T) {
 	for range cap(done) {
 		<-done
 	}
-	w.client.cut()
-	roundTrip(t, address, data[:64<<10])
 	w.nodeLine.cut()
 	roundTrip(t, address, data[:64<<10])
 	w.Must(t, "ssm", "TerminateSession", &ssm.TerminateSessionInput{SessionId: &r.session}, &ssm.TerminateSessionOutput{})

@@ -23,7 +23,7 @@ import (
 )
 
 // patience is how long a test waits for what must come.
-const patience = 60 * time.Second
+const patience = 30 * time.Second
 
 // binaries of the tests; empty when there is none.
 var program, plugin string
@@ -150,8 +150,9 @@ func await(t *testing.T, what string, ok func() bool) {
 type line struct {
 	url string
 
-	mu    sync.Mutex
-	conns map[net.Conn]struct{}
+	mu     sync.Mutex
+	conns  map[net.Conn]struct{}
+	opened int
 }
 
 func newLine(t *testing.T, hub string) *line {
@@ -186,6 +187,7 @@ func (l *line) carry(c net.Conn, to string) {
 	}
 	l.mu.Lock()
 	l.conns[c], l.conns[d] = struct{}{}, struct{}{}
+	l.opened++
 	l.mu.Unlock()
 	go func() {
 		_, _ = io.Copy(d, c)
@@ -197,6 +199,13 @@ func (l *line) carry(c net.Conn, to string) {
 	delete(l.conns, c)
 	delete(l.conns, d)
 	l.mu.Unlock()
+}
+
+// count is how many connections there have been.
+func (l *line) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.opened
 }
 
 // cut breaks all connections.
