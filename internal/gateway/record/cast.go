@@ -72,6 +72,15 @@ func whole(b []byte) int {
 // Input is what a person typed. Control characters are recorded at once,
 // others when their echo comes.
 func (c *Cast) Input(now time.Time, b []byte) {
+	for ; len(b) > maxEvent; b = b[maxEvent:] {
+		c.input(now, b[:maxEvent])
+	}
+	if len(b) > 0 {
+		c.input(now, b)
+	}
+}
+
+func (c *Cast) input(now time.Time, b []byte) {
 	if b[0] == 0x1b { // a key, not a text
 		c.event(now, "i", string(bytes.ToValidUTF8(b, []byte("\uFFFD"))))
 		return
