@@ -151,35 +151,35 @@ type line struct {
 	url string
 
 	mu     sync.Mutex
+	to     string
 	conns  map[net.Conn]struct{}
 	opened int
 }
 
 func newLine(t *testing.T, hub string) *line {
 	t.Helper()
-	u, err := url.Parse(hub)
-	if err != nil {
-		t.Fatal(err)
-	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = ln.Close() })
-	l := &line{url: "https://" + ln.Addr().String(), conns: map[net.Conn]struct{}{}}
+	l := &line{url: "https://" + ln.Addr().String(), to: strings.TrimPrefix(hub, "https://"), conns: map[net.Conn]struct{}{}}
 	go func() {
 		for {
 			c, err := ln.Accept()
 			if err != nil {
 				return
 			}
-			go l.carry(c, u.Host)
+			go l.carry(c)
 		}
 	}()
 	return l
 }
 
-func (l *line) carry(c net.Conn, to string) {
+func (l *line) carry(c net.Conn) {
+	l.mu.Lock()
+	to := l.to
+	l.mu.Unlock()
 	d, err := net.Dial("tcp", to)
 	if err != nil {
 		_ = c.Close()
@@ -199,6 +199,13 @@ func (l *line) carry(c net.Conn, to string) {
 	delete(l.conns, c)
 	delete(l.conns, d)
 	l.mu.Unlock()
+}
+
+// lead leads new connections to a hub.
+func (l *line) lead(hub string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.to = strings.TrimPrefix(hub, "https://")
 }
 
 // count is how many connections there have been.
