@@ -36,6 +36,18 @@ func TestCast(t *testing.T) {
 			func(c *Cast, n time.Time) { c.Input(n, []byte("hunter2\r")); c.Output(n, []byte("\r\n")) },
 			[]string{`[1.5,"m","hidden input, 7 characters"]`, `[1.5,"i","\r"]`, `[1.5,"o","\r\n"]`},
 		},
+		"a line at once": {
+			func(c *Cast, n time.Time) { c.Input(n, []byte("ls\n")); c.Output(n, []byte("ls\r\nfile\r\n")) },
+			[]string{`[1.5,"i","ls\n"]`, `[1.5,"o","ls\r\nfile\r\n"]`},
+		},
+		"an echo in parts": {
+			func(c *Cast, n time.Time) {
+				c.Input(n, []byte("ls\r"))
+				c.Output(n, []byte("l"))
+				c.Output(n, []byte("s\r\n"))
+			},
+			[]string{`[1.5,"i","l"]`, `[1.5,"o","l"]`, `[1.5,"i","s\r"]`, `[1.5,"o","s\r\n"]`},
+		},
 		"a key": {func(c *Cast, n time.Time) { c.Input(n, []byte("\x1b[A")) }, []string{`[1.5,"i","\u001b[A"]`}},
 		"empty": {func(c *Cast, n time.Time) { c.Input(n, nil); c.Output(n, nil); c.End(n) }, nil},
 	} {
