@@ -14,12 +14,17 @@ chmod 755 "$work/bin/session-manager-plugin"
 # started ARGS... is the id of a session that was started.
 started() { PATH="$work/bin:$PATH" cli ssm start-session --target "$node" --document-name AWS-StartPortForwardingSession "$@" | sed -n 's/.*"SessionId": *"\([^"]*\)".*/\1/p'; }
 wb() { "$root/bin/watchbill" "$@" 2>&1; }
-# says WANT ARGS...: watchbill with these arguments says WANT, an extended expression.
+# says WANT ARGS...: watchbill with these arguments says WANT, an extended regular
+# expression; nothing when that is empty.
 says() {
 	want=$1
 	shift
 	got=$(wb "$@") || true
-	if [ -z "$want$got" ] || printf "%s" "$got" | tr '\n' ' ' | grep -Eq -- "$want"; then passed=$((passed + 1)); else fail "watchbill $*" "$want" "$got"; fi
+	if { [ -z "$want" ] && [ -z "$got" ]; } || { [ -n "$want" ] && printf '%s' "$got" | tr '\n' ' ' | grep -Eq -- "$want"; }; then
+		passed=$((passed + 1))
+	else
+		fail "watchbill $*" "${want:-nothing}" "$got"
+	fi
 }
 
 gives 'connected' ssm get-connection-status --target "$node" --query Status
