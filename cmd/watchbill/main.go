@@ -34,6 +34,7 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	c.AddCommand(serverCommand(), envCommand(), agentCommand(), releaseCommand(), opsCommand(), auditCommand(), versionCommand())
+	c.AddCommand(sessionsCommand(), replayCommand(), lockCommand())
 	return c
 }
 

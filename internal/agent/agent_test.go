@@ -118,9 +118,9 @@ func TestSessionIsRefusedAloud(t *testing.T) {
 	run(t, h.register())
 	l := h.link()
 	l.send(mgs.TypeInteractiveShell, map[string]any{"TaskId": "operator-1", "Content": "{}", "SchemaVersion": 1})
-	var end taskComplete
+	var end mgs.AgentTaskComplete
 	l.until(mgs.TypeAgentTaskComplete, &end)
-	if end.TaskID != "operator-1" || end.FinalTaskStatus != "Failed" || !strings.Contains(end.Output, "does not support sessions") {
+	if end.TaskID != "operator-1" || end.FinalTaskStatus != "Failed" || !strings.Contains(end.Output, "cannot be read") {
 		t.Errorf("%+v", end)
 	}
 }

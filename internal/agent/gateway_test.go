@@ -16,10 +16,13 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/api/watchbill"
 	hubcommand "github.com/watchbill/watchbill/internal/capability/command"
 	hubnode "github.com/watchbill/watchbill/internal/capability/node"
+	hubsession "github.com/watchbill/watchbill/internal/capability/session"
 	"github.com/watchbill/watchbill/internal/gateway"
 	"github.com/watchbill/watchbill/internal/platform/authz"
+	"github.com/watchbill/watchbill/internal/platform/blob"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/db/dbtest"
 	"github.com/watchbill/watchbill/internal/platform/identity"
@@ -45,7 +48,7 @@ type realHub struct {
 
 func newRealHub(t *testing.T) *realHub {
 	t.Helper()
-	d := dbtest.SQLite(t, task.Migrations, journal.Migrations, mailbox.Migrations, tagging.Migrations, identity.Migrations, hubnode.Migrations, hubcommand.Migrations)
+	d := dbtest.SQLite(t, task.Migrations, journal.Migrations, mailbox.Migrations, tagging.Migrations, identity.Migrations, hubnode.Migrations, hubcommand.Migrations, hubsession.Migrations)
 	sealer, err := seal.OpenFile(filepath.Join(t.TempDir(), "key"))
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +65,12 @@ func newRealHub(t *testing.T) *realHub {
 		return hubnode.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.Secret.Reveal(), SessionToken: c.SessionToken.Reveal(), Expires: c.Expiration}, err
 	}})
 	h.commands = hubcommand.New(hubcommand.Service{DB: d, Tasks: e, Journal: j, Mailbox: m, Nodes: h.nodes, Documents: shellDocument, Sealer: sealer})
-	g := gateway.New(gateway.Config{Nodes: h.nodes, Commands: h.commands, Mailbox: m, Authenticate: ids.Authenticate, Authorize: authz.New(nil).Authorize, Logger: log})
+	blobs, err := blob.Open(t.Context(), "mem://")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sessions := hubsession.New(hubsession.Service{DB: d, Tasks: e, Journal: j, Mailbox: m, Nodes: h.nodes, Sealer: sealer, Blobs: blobs})
+	g := gateway.New(gateway.Config{Nodes: h.nodes, Commands: h.commands, Sessions: sessions, Mailbox: m, Authenticate: ids.Authenticate, Authorize: authz.New(nil).Authorize, Logger: log})
 	router := wire.NewRouter(wire.Config{Raw: g.Raw(), Authenticate: ids.Authenticate, Logger: log})
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", g.Handler())
@@ -187,15 +195,12 @@ func TestLongOutputReachesTheHub(t *testing.T) {
 	h.end(c, id, ssm.CommandInvocationStatusSuccess)
 	var got strings.Builder
 	h.eventually("whole output", func() bool {
-		err := h.nodes.DB.View(h.ctx, func(tx *db.Tx) error {
-			b, err := h.commands.Stream(tx, c, id, "run", "stdout", int64(got.Len()))
-			got.Write(b)
-			return err
-		})
+		out, err := h.commands.GetCommandOutput(h.ctx, &watchbill.GetCommandOutputInput{CommandId: &c, InstanceId: &id, Offset: new(int64(got.Len()))})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return got.Len() >= 200_000
+		got.Write(out.Content)
+		return *out.Complete
 	})
 	if got.String() != strings.Repeat("x", 200_000) {
 		t.Errorf("%d characters, or others than were written", got.Len())

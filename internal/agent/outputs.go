@@ -1,10 +1,12 @@
 package agent
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/watchbill/watchbill/internal/agent/runner"
 	"github.com/watchbill/watchbill/internal/wire/mgs"
@@ -16,7 +18,7 @@ import (
 // is not sent twice. What has not arrived outputLife after the end, or before
 // the node program ends, stays on the node only.
 const (
-	outputTick = time.Second
+	outputTick = 250 * time.Millisecond
 	outputLife = 10 * time.Minute // the hub takes no piece later
 )
 
@@ -29,6 +31,7 @@ type stream struct {
 	inline int64  // bytes that a reply carries anyway
 	held   int64  // bytes that the hub has
 	begun  bool   // a piece was sent
+	whole  bool   // the hub has all of it
 	flying bool   // a piece was sent on this channel and not answered
 }
 
@@ -124,24 +127,28 @@ func (n *node) sendOutputs(c *channel) bool {
 
 // sendPiece sends one piece of a stream, and says whether the hub lacks any.
 func (n *node) sendPiece(c *channel, commandID string, s *stream, ended bool) bool {
+	if s.whole {
+		return false
+	}
 	f, err := os.Open(filepath.Join(n.ledger.Path(commandID), s.file))
 	if err != nil {
 		return false
 	}
 	defer f.Close()
 	st, err := f.Stat()
-	if err != nil || st.Size() <= s.held || ended && !s.begun && st.Size() <= s.inline {
+	switch {
+	case err != nil, st.Size() <= s.held && !ended, ended && !s.begun && inReply(f, st.Size(), s.inline):
 		return false
-	}
-	if s.flying {
+	case s.flying:
 		return true
 	}
-	data := make([]byte, min(st.Size()-s.held, mgs.MaxOutputChunk))
+	data := make([]byte, min(max(st.Size()-s.held, 0), mgs.MaxOutputChunk))
 	size, _ := f.ReadAt(data, s.held)
-	if size == 0 { // cut back since
+	end := ended && s.held+int64(size) >= st.Size()
+	if size == 0 && !end { // cut back since
 		return false
 	}
-	m, err := mgs.Encode(mgs.TypeJobOutput, mgs.JobOutput{JobID: s.jobID, Step: s.step, Stream: s.name, Offset: s.held, Data: data[:size]})
+	m, err := mgs.Encode(mgs.TypeJobOutput, mgs.JobOutput{JobID: s.jobID, Step: s.step, Stream: s.name, Offset: s.held, Data: data[:size], End: end})
 	if err == nil {
 		err = c.send(m)
 	}
@@ -151,6 +158,20 @@ func (n *node) sendPiece(c *channel, commandID string, s *stream, ended bool) bo
 	}
 	s.begun, s.flying = true, true
 	return true
+}
+
+// inReply says that the step's report holds the whole of a file unchanged: it
+// is short, and text that JSON does not lengthen much.
+func inReply(f *os.File, size, most int64) bool {
+	if size > most {
+		return false
+	}
+	b := make([]byte, size)
+	if _, err := f.ReadAt(b, 0); err != nil {
+		return false
+	}
+	special := func(r rune) bool { return r < ' ' && r != '\n' && r != '\r' && r != '\t' || r == utf8.RuneError }
+	return !bytes.ContainsFunc(b, special)
 }
 
 // held takes the hub's answer to a piece and sends the next one.
@@ -164,7 +185,7 @@ func (n *node) held(c *channel, ack mgs.JobOutputAck) {
 	defer o.mu.Unlock()
 	for _, s := range o.streams[commandID] {
 		if s.step == ack.Step && s.name == ack.Stream {
-			s.held, s.flying = ack.Length, false
+			s.held, s.flying, s.whole = ack.Length, false, ack.End
 			n.sendPiece(c, commandID, s, !o.ended[commandID].IsZero())
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/agent/ledger"
 	"github.com/watchbill/watchbill/internal/agent/runner"
+	"github.com/watchbill/watchbill/internal/agent/session"
 	"github.com/watchbill/watchbill/internal/agent/update"
 )
 
@@ -30,20 +31,21 @@ const (
 
 // node is a running node program.
 type node struct {
-	log     *slog.Logger
-	id      string
-	hub     *hub
-	role    *role
-	ledger  *ledger.Ledger
-	runner  runner.Runner
-	outputs *outputs
-	slots   chan struct{} // holds one element for each running command
-	jobs    sync.WaitGroup
-	stop    context.Context // ends, with runner.ErrStopped, when the node stops
-	leave   chan error      // ends the run with ErrRestart
-	reboot  func() error
-	updates *update.Updater
-	boot    string // id of the machine's start, "" when it cannot be had
+	log      *slog.Logger
+	id       string
+	hub      *hub
+	role     *role
+	ledger   *ledger.Ledger
+	runner   runner.Runner
+	outputs  *outputs
+	sessions *session.Service
+	slots    chan struct{} // holds one element for each running command
+	jobs     sync.WaitGroup
+	stop     context.Context // ends, with runner.ErrStopped, when the node stops
+	leave    chan error      // ends the run with ErrRestart
+	reboot   func() error
+	updates  *update.Updater
+	boot     string // id of the machine's start, "" when it cannot be had
 
 	mu      sync.Mutex
 	cancels map[string]context.CancelCauseFunc // commands that wait or run
@@ -135,7 +137,8 @@ func newNode(stateDir string, s *state, log *slog.Logger) (*node, error) {
 		return nil, err
 	}
 	n.runner.Stored, n.runner.Document = n.stored, n.Document
-	return n, nil
+	n.sessions, err = n.newSessions(dir)
+	return n, err
 }
 
 func (n *node) run(ctx context.Context) error {
@@ -147,6 +150,10 @@ func (n *node) run(ctx context.Context) error {
 	if err := n.recover(); err != nil {
 		return err
 	}
+	n.jobs.Go(func() {
+		<-stop.Done()
+		n.sessions.Shutdown()
+	})
 	n.log.Info("node started", "hub", n.hub.base.String(), "version", Version)
 	var loops sync.WaitGroup
 	for _, loop := range []func(context.Context){n.keepChannel, n.keepHealth, n.keepPruned, n.keepSlim} {

@@ -31,6 +31,7 @@ var edges = map[string][]string{
 	"inventory":   {"node"},
 	"oncall":      {"contact"},
 	"patch":       {"compliance", "node"},
+	"rollout":     {"command", "document", "node"},
 	"session":     {"document", "node"},
 	"window":      {"automation", "command", "node"},
 }

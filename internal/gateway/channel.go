@@ -12,6 +12,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/capability/command"
 	"github.com/watchbill/watchbill/internal/capability/node"
+	"github.com/watchbill/watchbill/internal/capability/session"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/mailbox"
 	"github.com/watchbill/watchbill/internal/wire/mgs"
@@ -28,6 +29,12 @@ const (
 	// resendStock is how long a job is sent again to a stock agent, which
 	// forgets after 30 minutes what it has run. Ours keeps a ledger.
 	resendStock = 25 * time.Minute
+
+	maxClosed = 5 // how often a node is told that a session is over
+
+	// goodbyeWait is how long the hub waits for the other end of a channel that was
+	// replaced to say that it has heard so.
+	goodbyeWait = 5 * time.Second
 
 	maxRefused = 10 // reports about foreign commands that are looked at, per channel
 )
@@ -54,6 +61,9 @@ type channel struct {
 	once  sync.Once
 	why   ending
 	ended chan struct{}
+
+	silent   chan struct{} // closed when the reading is over
+	answered bool          // the other end closed the channel in form, for silent
 
 	refused int // only the reading goroutine touches it
 }
@@ -87,6 +97,7 @@ func (c *channel) serve(ctx context.Context, hello *mgs.OpenControlChannel) {
 	var writer sync.WaitGroup
 	writer.Go(func() { c.sendLoop(ctx) })
 	c.readLoop(ctx)
+	close(c.silent)
 	c.end(endNone)
 	writer.Wait()
 	c.left(ctx)
@@ -95,15 +106,34 @@ func (c *channel) serve(ctx context.Context, hello *mgs.OpenControlChannel) {
 // left keeps the end of the channel.
 func (c *channel) left(ctx context.Context) {
 	var err error
-	if c.why == endHubStops {
+	switch {
+	case c.why == endHubStops:
 		err = c.gateway.Nodes.Released(ctx, c.node, c.id)
-	} else {
+	case c.why == endReplaced && c.answered:
+		err = c.gateway.Nodes.Contested(ctx, c.node)
+	default:
 		err = c.gateway.Nodes.Disconnected(ctx, c.node, c.id)
 	}
 	if err != nil {
 		c.log.Error("the end of a control channel was not kept", "error", err)
 	}
 	c.log.Info("control channel closed", "replaced", c.why == endReplaced)
+}
+
+// over says that the channel has been told to end.
+func (c *channel) over() bool {
+	select {
+	case <-c.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// isGoodbye tells a close frame of the other end from a connection that broke.
+func isGoodbye(err error) bool {
+	e, ok := errors.AsType[*websocket.CloseError](err)
+	return ok && e.Code != websocket.CloseAbnormalClosure
 }
 
 func (c *channel) alive() { _ = c.conn.SetReadDeadline(time.Now().Add(silence)) }
@@ -117,6 +147,7 @@ func (c *channel) readLoop(ctx context.Context) {
 	for {
 		kind, b, err := c.conn.ReadMessage()
 		if err != nil {
+			c.answered = c.over() && isGoodbye(err)
 			return
 		}
 		c.alive()
@@ -128,7 +159,7 @@ func (c *channel) readLoop(ctx context.Context) {
 			c.log.Warn("a frame cannot be read", "error", err)
 			continue
 		}
-		if err := c.handle(ctx, m); err != nil {
+		if err := aside(func() error { return c.handle(ctx, m) }); err != nil {
 			c.log.Warn("a frame was not taken", "type", m.Type, "error", err)
 		}
 	}
@@ -149,6 +180,7 @@ func (c *channel) sendLoop(ctx context.Context) {
 		select {
 		case <-c.ended:
 			c.bye()
+			c.listenOn()
 			return
 		case <-pings.C:
 			_ = c.conn.WriteControl(websocket.PingMessage, []byte("keepalive"), time.Now().Add(writeWait))
@@ -157,12 +189,21 @@ func (c *channel) sendLoop(ctx context.Context) {
 		case <-news:
 		case <-timer.C:
 		}
-		next, err := c.deliver(ctx)
+		var next time.Time
+		err := aside(func() (err error) { next, err = c.deliver(ctx); return err })
 		if err != nil {
 			c.log.Error("jobs cannot be delivered", "error", err)
 		}
 		timer.Reset(wait(next))
 	}
+}
+
+// aside runs f on a stack of its own: that of a goroutine which mostly waits must not grow,
+// since there are two for each of ten thousand nodes.
+func aside(f func() error) error {
+	done := make(chan error)
+	go func() { done <- f() }()
+	return <-done
 }
 
 // wait is the time until next, within the polling net.
@@ -199,18 +240,47 @@ func (c *channel) deliver(ctx context.Context) (time.Time, error) {
 	return next, nil
 }
 
-// deliverOne sends a message. The job of a command is made only here.
+// deliverOne sends a message. The job of a command is made only here. A locked
+// node is told of endings only.
 func (c *channel) deliverOne(ctx context.Context, msg mailbox.Message) (err error) {
+	if msg.Kind == mgs.TypeChannelClosed && msg.Sends > maxClosed {
+		return c.gateway.Sessions.Told(ctx, c.node, msg.ID)
+	}
+	if msg.Kind != mgs.TypeChannelClosed && c.gateway.Sessions.NodeLocked(ctx, c.node) {
+		return nil
+	}
 	if len(msg.Payload) == 0 {
-		if msg.Payload, err = c.gateway.Commands.Job(ctx, c.node, msg.ID); err != nil || msg.Payload == nil {
+		if msg.Payload, err = c.payload(ctx, msg); err != nil || msg.Payload == nil {
 			return err
 		}
 	}
 	err = c.send(mgs.New(msg.Kind, msg.Payload))
-	if errors.Is(err, mgs.ErrFrame) { // it will never fit
+	if errors.Is(err, mgs.ErrFrame) && msg.Kind == mgs.TypeAgentJob { // it will never fit
 		err = c.gateway.Commands.Acked(ctx, c.node, mgs.AgentJobAck{JobID: msg.ID, StatusCode: mgs.AckInvalid})
 	}
 	return err
+}
+
+// payload makes what a message in the mailbox only names.
+func (c *channel) payload(ctx context.Context, msg mailbox.Message) ([]byte, error) {
+	if msg.Kind == mgs.TypeInteractiveShell {
+		return c.gateway.Sessions.Shell(ctx, c.node, msg.ID)
+	}
+	return c.gateway.Commands.Job(ctx, c.node, msg.ID)
+}
+
+// listenOn leaves a replaced channel open until its other end has answered the
+// goodbye, which shows that somebody is there.
+func (c *channel) listenOn() {
+	if c.why != endReplaced {
+		return
+	}
+	t := time.NewTimer(goodbyeWait)
+	defer t.Stop()
+	select {
+	case <-c.silent:
+	case <-t.C:
+	}
 }
 
 // bye tells the node why the hub closes the channel.
@@ -252,7 +322,7 @@ func (c *channel) handle(ctx context.Context, m *mgs.Message) error {
 		return nil
 	}
 	err := c.take(ctx, m)
-	if errors.Is(err, command.ErrForeign) {
+	if errors.Is(err, command.ErrForeign) || errors.Is(err, session.ErrForeign) {
 		c.refused++
 	}
 	return err
@@ -273,18 +343,41 @@ func (c *channel) take(ctx context.Context, m *mgs.Message) error {
 			return err
 		}
 		return c.takeReply(ctx, m, reply)
+	case mgs.TypeAgentTaskComplete:
+		return c.takeEnd(ctx, m)
 	case mgs.TypeJobOutput:
 		var out mgs.JobOutput
 		if err := mgs.Decode(m.Payload, &out); err != nil {
 			return err
 		}
-		length, err := commands.Output(ctx, c.node, out)
+		length, end, err := commands.Output(ctx, c.node, out)
 		if err != nil {
 			return err
 		}
-		return c.reply(mgs.TypeJobOutputAck, mgs.JobOutputAck{JobID: out.JobID, Step: out.Step, Stream: out.Stream, Length: length})
+		return c.reply(mgs.TypeJobOutputAck, mgs.JobOutputAck{JobID: out.JobID, Step: out.Step, Stream: out.Stream, Length: length, End: end})
 	}
 	return nil
+}
+
+// takeEnd keeps a node's word that a session is over, and says so: a node repeats
+// it otherwise. One about a session that is not the node's changes nothing.
+func (c *channel) takeEnd(ctx context.Context, m *mgs.Message) error {
+	var done mgs.AgentTaskComplete
+	if err := mgs.Decode(m.Payload, &done); err != nil {
+		return err
+	}
+	err := c.gateway.Sessions.Completed(ctx, c.node, session.Completion{
+		SessionID: done.TaskID, Status: done.FinalTaskStatus, Output: done.Output, S3Bucket: done.S3Bucket, S3UrlSuffix: done.S3UrlSuffix,
+		CwlGroup: done.CwlGroup, CwlStream: done.CwlStream,
+	})
+	if err != nil && !errors.Is(err, session.ErrForeign) {
+		return err
+	}
+	ack, encodeErr := mgs.NewTaskAcknowledge(m.ID, done.TaskID)
+	if encodeErr != nil {
+		return encodeErr
+	}
+	return errors.Join(err, c.send(ack))
 }
 
 // takeReply acknowledges a reply once it is kept, or can never be: a node

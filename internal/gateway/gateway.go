@@ -2,13 +2,17 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/watchbill/watchbill/internal/capability/command"
 	"github.com/watchbill/watchbill/internal/capability/node"
+	"github.com/watchbill/watchbill/internal/capability/session"
+	"github.com/watchbill/watchbill/internal/gateway/relay"
 	"github.com/watchbill/watchbill/internal/platform/mailbox"
 	"github.com/watchbill/watchbill/internal/wire"
 )
@@ -17,6 +21,8 @@ import (
 type Config struct {
 	Nodes    *node.Service
 	Commands *command.Service
+	Sessions *session.Service
+	Relay    *relay.Relay
 	Mailbox  *mailbox.Mailbox
 
 	// Authenticate checks the signature of a request with its body and gives
@@ -30,6 +36,8 @@ type Config struct {
 	// Observe hears of every request for a channel that was refused. It may be nil.
 	Observe func(ctx context.Context, c wire.Call)
 
+	// MaxChannels is how many control channels are open at most, 0 for 50,000.
+	MaxChannels int
 	// ReleaseKeys are the keys that a node trusts for updates of its program,
 	// handed to it when it registers. It may be nil.
 	ReleaseKeys func() []string
@@ -41,12 +49,17 @@ type Config struct {
 type Gateway struct {
 	Config
 
+	admission admission
+
 	mu       sync.Mutex
 	channels map[string]*channel // by node id; the live ones
+	doors    doors
 	closing  bool
 	open     sync.WaitGroup
 	draining chan struct{}
 	drain    sync.Once
+
+	strangers atomic.Int64 // data channels whose token is not known yet
 }
 
 // New makes a gateway.
@@ -54,7 +67,10 @@ func New(c Config) *Gateway {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	return &Gateway{Config: c, channels: map[string]*channel{}, draining: make(chan struct{})}
+	if c.MaxChannels == 0 {
+		c.MaxChannels = defaultMaxChannels
+	}
+	return &Gateway{Config: c, channels: map[string]*channel{}, doors: doors{node: map[string]int{}}, draining: make(chan struct{})}
 }
 
 // Handler serves the paths of ssmmessages: /v1/control-channel/ and
@@ -64,13 +80,14 @@ func (g *Gateway) Handler() http.Handler {
 	mux.HandleFunc("POST /v1/control-channel/{node}", g.createControlChannel)
 	mux.HandleFunc("GET /v1/control-channel/{node}", g.openControlChannel)
 	mux.HandleFunc("POST /v1/data-channel/{session}", g.createDataChannel)
+	mux.HandleFunc("GET /v1/data-channel/{session}", g.openDataChannel)
 	return mux
 }
 
 // Run starts the watch over presence and keeps that of connected nodes up to
 // date until ctx ends; then it closes all channels, whose nodes come back when a hub is there again.
 func (g *Gateway) Run(ctx context.Context) error {
-	if err := g.Nodes.Start(ctx); err != nil {
+	if err := errors.Join(g.Nodes.Start(ctx), g.Sessions.Start(ctx)); err != nil {
 		return err
 	}
 	t := time.NewTicker(node.PingEvery)

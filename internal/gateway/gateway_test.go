@@ -14,6 +14,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/api/watchbill"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/db/dbtest"
 	"github.com/watchbill/watchbill/internal/wire/mgs"
@@ -46,23 +47,14 @@ func TestFullOutputArrives(t *testing.T) {
 	for i := range 60000 {
 		fmt.Fprintln(&want, i+1)
 	}
-	tick, deadline := time.NewTicker(50*time.Millisecond), time.After(20*time.Second)
-	defer tick.Stop()
-	for got.Len() < want.Len() {
-		var some []byte
-		h.must(h.nodes.DB.View(h.ctx, func(tx *db.Tx) (err error) {
-			some, err = h.commands.Stream(tx, c, id, "run", "stdout", int64(got.Len()))
-			return err
-		}))
-		if len(some) == 0 { // the rest is on its way
-			select {
-			case <-tick.C:
-				continue
-			case <-deadline:
-			}
+	in := &watchbill.GetCommandOutputInput{CommandId: &c, InstanceId: &id, Offset: new(int64(0)), WaitSeconds: new(int32(20))}
+	for {
+		out, err := h.commands.GetCommandOutput(h.ctx, in)
+		h.must(err)
+		got.Write(out.Content)
+		if in.Offset = out.NextOffset; *out.Complete || len(out.Content) == 0 {
 			break
 		}
-		got.Write(some)
 	}
 	if got.String() != want.String() {
 		t.Errorf("%d of %d bytes are here", got.Len(), want.Len())

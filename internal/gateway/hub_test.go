@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,8 +24,11 @@ import (
 
 	"github.com/watchbill/watchbill/internal/agent"
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/api/watchbill"
 	"github.com/watchbill/watchbill/internal/capability/command"
 	"github.com/watchbill/watchbill/internal/capability/node"
+	"github.com/watchbill/watchbill/internal/capability/session"
+	"github.com/watchbill/watchbill/internal/gateway/relay"
 	"github.com/watchbill/watchbill/internal/platform/authz"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/db/dbtest"
@@ -45,7 +49,7 @@ import (
 var (
 	scope      = db.Scope{Account: "123456789012", Region: "us-east-1"}
 	migrations = []db.Migrations{
-		task.Migrations, journal.Migrations, identity.Migrations, mailbox.Migrations, tagging.Migrations, node.Migrations, command.Migrations,
+		task.Migrations, journal.Migrations, identity.Migrations, mailbox.Migrations, tagging.Migrations, node.Migrations, command.Migrations, session.Migrations,
 	}
 )
 
@@ -57,8 +61,10 @@ type hub struct {
 	t        *testing.T
 	ctx      context.Context
 	gateway  *Gateway
+	relay    *relay.Relay
 	nodes    *node.Service
 	commands *command.Service
+	sessions *session.Service
 	url      string
 	facts    chan journal.Row
 	refused  chan refusedCall
@@ -82,17 +88,19 @@ func newHubOn(t *testing.T, d *db.DB, sealKey string) *hub {
 	h := &hub{t: t, ctx: db.WithScope(t.Context(), scope), facts: make(chan journal.Row, 1000), refused: make(chan refusedCall, 1000)}
 	h.nodes = node.New(node.Service{DB: d, Tasks: e, Journal: j, Mailbox: m, Mint: mint(who)})
 	h.commands = command.New(command.Service{DB: d, Tasks: e, Journal: j, Mailbox: m, Nodes: h.nodes, Documents: findDocument, Sealer: sealer})
-	h.gateway = New(Config{Nodes: h.nodes, Commands: h.commands, Mailbox: m, Authenticate: who.Authenticate, Authorize: authz.New(nil).Authorize, Observe: h.observe, Logger: quiet})
+	h.sessions = newSessions(t, d, e, j, m, h.nodes, sealer)
+	h.relay = relay.New(relay.Config{Sessions: h.sessions, Logger: quiet})
+	h.gateway = New(Config{Nodes: h.nodes, Commands: h.commands, Sessions: h.sessions, Relay: h.relay, Mailbox: m, Authenticate: who.Authenticate, Authorize: authz.New(nil).Authorize, Observe: h.observe, Logger: quiet})
 	j.Subscribe(journal.Subscription{
 		Name:   "test",
-		Kinds:  []string{"node.online", "node.offline", "node.channel.replaced", "command.delivered", "command.finished", "command.report.refused"},
+		Kinds:  []string{"node.online", "node.offline", "node.channel.replaced", "node.channel.contested", "command.delivered", "command.finished", "command.report.refused"},
 		Handle: func(_ context.Context, _ *db.Tx, row journal.Row) error { h.facts <- row; return nil },
 	})
 	journaltest.Start(t, j)
 	tasktest.Start(t, e)
 	h.serve(wire.NewRouter(wire.Config{
-		Models: []*shape.Model{ssm.Model}, Bindings: append(h.nodes.Operations(), h.commands.Operations()...),
-		Raw: h.gateway.Raw(), Authenticate: who.Authenticate, AuthorizeRaw: authorizeRaw, Observe: h.observe, Logger: quiet,
+		Models: []*shape.Model{ssm.Model, watchbill.Model}, Bindings: slices.Concat(h.nodes.Operations(), h.commands.Operations(), h.sessions.Operations()),
+		Raw: h.gateway.Raw(), Authenticate: who.Authenticate, AuthorizeRaw: authorizeRaw, Large: who.HoldsNodeToken, Observe: h.observe, Logger: quiet,
 	}))
 	return h
 }

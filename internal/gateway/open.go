@@ -29,6 +29,10 @@ const (
 
 // createControlChannel hands out the token of a channel.
 func (g *Gateway) createControlChannel(w http.ResponseWriter, r *http.Request) {
+	if !g.admitted(w) {
+		return
+	}
+	defer func() { g.admission.leave(time.Now()) }()
 	ctx, body, err := g.authenticate(w, r, "CreateControlChannel")
 	if err == nil {
 		err = decode(body, &mgs.ChannelRequest{})
@@ -46,15 +50,18 @@ func (g *Gateway) createControlChannel(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(mgs.MarshalToken("CreateControlChannel", token))
 }
 
-// createDataChannel: there are no sessions yet. This text makes the stock
-// agent give up at once instead of asking again and again.
-func (g *Gateway) createDataChannel(w http.ResponseWriter, r *http.Request) {
-	g.answer(w, r, fault.New(http.StatusBadRequest, "InvalidRequestException", "Session is already terminated"))
-}
-
 // authenticate checks that the node of the path itself signed the request and may
 // call the operation. The context tells who called also when the answer is no.
 func (g *Gateway) authenticate(w http.ResponseWriter, r *http.Request, operation string) (context.Context, []byte, error) {
+	ctx, body, err := g.nodeCall(w, r, operation)
+	if err == nil && identity.From(ctx).NodeID() != r.PathValue("node") {
+		err = fault.AccessDenied("The channel belongs to another node.")
+	}
+	return ctx, body, err
+}
+
+// nodeCall checks that a node signed the request and may call the operation.
+func (g *Gateway) nodeCall(w http.ResponseWriter, r *http.Request, operation string) (context.Context, []byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxOpenBody))
 	if err != nil {
 		return r.Context(), nil, fault.TooLarge(maxOpenBody)
@@ -72,7 +79,7 @@ func (g *Gateway) authenticate(w http.ResponseWriter, r *http.Request, operation
 	if err != nil {
 		return ctx, nil, err
 	}
-	if id := caller.NodeID(); id == "" || id != r.PathValue("node") {
+	if caller.NodeID() == "" {
 		return ctx, nil, fault.AccessDenied("The channel belongs to another node.")
 	}
 	return allowed, body, nil
@@ -86,13 +93,19 @@ type xmlFault struct {
 
 // refuse answers an error once it is recorded.
 func (g *Gateway) refuse(ctx context.Context, w http.ResponseWriter, r *http.Request, operation string, err error) {
-	if g.Observe != nil {
-		now, coded := time.Now(), fault.Of(err)
-		c := wire.Call{Service: "ssmmessages", Operation: operation, RequestID: uuid.NewString(), Started: now, Status: coded.HTTPStatus(), Err: coded}
-		c.Source, _, _ = net.SplitHostPort(r.RemoteAddr)
-		g.Observe(ctx, c)
-	}
+	g.seen(ctx, r, operation, err)
 	g.answer(w, r, err)
+}
+
+// seen records that a request was refused.
+func (g *Gateway) seen(ctx context.Context, r *http.Request, operation string, err error) {
+	if g.Observe == nil {
+		return
+	}
+	now, coded := time.Now(), fault.Of(err)
+	c := wire.Call{Service: "ssmmessages", Operation: operation, RequestID: uuid.NewString(), Started: now, Status: coded.HTTPStatus(), Err: coded}
+	c.Source, _, _ = net.SplitHostPort(r.RemoteAddr)
+	g.Observe(ctx, c)
 }
 
 func (g *Gateway) answer(w http.ResponseWriter, r *http.Request, err error) {
@@ -109,9 +122,9 @@ func (g *Gateway) answer(w http.ResponseWriter, r *http.Request, err error) {
 	_, _ = w.Write(body)
 }
 
-// The reader of the connection before the upgrade goes on to be used, and buffers for
-// writing are shared: ten thousand channels are open at once.
-var upgrader = websocket.Upgrader{WriteBufferSize: 4 << 10, WriteBufferPool: &sync.Pool{}}
+// Reports are small and seldom, and ten thousand channels are open at once: each has a
+// small buffer for reading, and those for writing are shared.
+var upgrader = websocket.Upgrader{ReadBufferSize: 1 << 10, WriteBufferSize: 4 << 10, WriteBufferPool: &sync.Pool{}}
 
 // openControlChannel upgrades the connection. The channel lives on in a goroutine of its
 // own, so that nothing of the request is kept as long as it.
@@ -121,15 +134,22 @@ func (g *Gateway) openControlChannel(w http.ResponseWriter, r *http.Request) {
 		g.refuse(ctx, w, r, "OpenControlChannel", err)
 		return
 	}
+	id := strings.Clone(r.PathValue("node"))
+	if err := g.admit(id); err != nil {
+		g.refuse(ctx, w, r, "OpenControlChannel", err)
+		return
+	}
 	conn, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
+		g.leave(id)
 		return // Upgrade has answered
 	}
-	go g.serveControlChannel(context.WithoutCancel(ctx), conn, strings.Clone(r.PathValue("node")))
+	go g.serveControlChannel(context.WithoutCancel(ctx), conn, id)
 }
 
 // serveControlChannel serves a channel until it ends.
 func (g *Gateway) serveControlChannel(ctx context.Context, conn *websocket.Conn, id string) {
+	defer g.leave(id)
 	defer func() { _ = conn.Close() }()
 	hello, err := g.hello(ctx, conn, id)
 	if err != nil {
@@ -139,7 +159,7 @@ func (g *Gateway) serveControlChannel(ctx context.Context, conn *websocket.Conn,
 	}
 	c := &channel{
 		gateway: g, conn: conn, node: id, id: uuid.NewString(), own: hello.AgentName == mgs.OwnAgent,
-		ended: make(chan struct{}), log: g.Logger.With("node", id),
+		ended: make(chan struct{}), silent: make(chan struct{}), log: g.Logger.With("node", id),
 	}
 	c.serve(ctx, hello)
 }

@@ -87,21 +87,27 @@ func (g *Gateway) register(ctx context.Context, r *http.Request, body []byte) (a
 // roleToken answers RequestManagedInstanceRoleToken. All members of the answer
 // must be there: the stock agent reads them unchecked.
 func (g *Gateway) roleToken(ctx context.Context, r *http.Request, body []byte) (any, error) {
-	ctx, n, err := g.byKey(ctx, r, body)
-	if err != nil {
-		return nil, err
-	}
 	var in struct{ Fingerprint string }
 	if err := decode(body, &in); err != nil {
 		return nil, err
 	}
-	c, err := g.Nodes.Token(ctx, n, in.Fingerprint)
+	var n *node.Node
+	var c node.Credentials
+	err := g.hold(ctx, func() error {
+		known, n2, err := g.byKey(ctx, r, body)
+		if err != nil {
+			return err
+		}
+		n = n2
+		c, err = g.Nodes.Token(known, n, in.Fingerprint)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
 	return map[string]any{
 		"AccessKeyId": c.AccessKeyID, "SecretAccessKey": c.SecretAccessKey, "SessionToken": c.SessionToken,
-		"TokenExpirationDate": c.Expires.Unix(), "UpdateKeyPair": false,
+		"TokenExpirationDate": c.Expires.Unix(), "UpdateKeyPair": g.Nodes.KeyIsOld(n),
 	}, nil
 }
 
@@ -193,10 +199,11 @@ func (g *Gateway) information(ctx context.Context, _ *http.Request, body []byte)
 	if err != nil {
 		return nil, err
 	}
-	return nil, g.Nodes.Report(ctx, id, node.Report{
+	report := node.Report{
 		AgentName: in.AgentName, AgentVersion: in.AgentVersion, ComputerName: in.ComputerName, IPAddress: in.IPAddress,
 		PlatformType: in.PlatformType, PlatformName: in.PlatformName, PlatformVersion: in.PlatformVersion,
-	})
+	}
+	return nil, g.hold(ctx, func() error { return g.Nodes.Report(ctx, id, report) })
 }
 
 // associations answers ListInstanceAssociations: there are none yet.

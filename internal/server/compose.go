@@ -18,6 +18,7 @@ import (
 	"github.com/watchbill/watchbill/internal/platform/file"
 	"github.com/watchbill/watchbill/internal/platform/identity"
 	"github.com/watchbill/watchbill/internal/platform/journal"
+	"github.com/watchbill/watchbill/internal/platform/lock"
 	"github.com/watchbill/watchbill/internal/platform/mailbox"
 	"github.com/watchbill/watchbill/internal/platform/seal"
 	"github.com/watchbill/watchbill/internal/platform/task"
@@ -60,6 +61,7 @@ type platform struct {
 	identity *identity.Service
 	authz    *authz.Authorizer
 	mailbox  *mailbox.Mailbox
+	locks    *lock.Service
 	linkKey  []byte
 }
 
@@ -126,7 +128,13 @@ func (h *hub) openPlatform(ctx context.Context) (err error) {
 		return err
 	}
 	p.mailbox = mailbox.New(h.db)
+	p.locks = lock.New(h.db, p.tasks, p.journal, h.log)
+	if err := p.locks.Load(ctx); err != nil {
+		return err
+	}
 	p.authz = authz.New(h.tagsOf)
+	p.authz.NodeRole = h.nodeRole
+	p.authz.Locks = locks{p.locks}
 	p.identity, err = identity.Open(ctx, identity.Config{
 		DB: h.db, Journal: p.journal, Sealer: p.sealer, Account: h.cfg.Account, Regions: h.cfg.Regions,
 		File: filepath.Join(dir, identityFile), Managed: authz.Managed, Logger: h.log,
@@ -182,7 +190,7 @@ func (h *hub) openRouter() error {
 		AuthorizeRaw: func(ctx context.Context, service, operation string, input map[string]any) (context.Context, error) {
 			return p.authz.Authorize(ctx, service, operation, input)
 		},
-		Around: p.audit.Around, Observe: h.observe, Logger: h.log,
+		Around: p.audit.Around, Large: p.identity.HoldsNodeToken, Observe: h.observe, Logger: h.log,
 	})
 	h.all.caller.router.Store(h.router)
 	return nil

@@ -22,13 +22,17 @@ type Config struct {
 	Account string   // 12 digits
 	Regions []string // the first is home
 	Names   []string // further names in the certificate
+	// ServiceDomain has the names of the services in it, as ssm.REGION.DOMAIN and
+	// BUCKET.s3.REGION.DOMAIN; "" for none.
+	ServiceDomain string
 	// PublicURL is where people reach the hub, for the links in pages; "" for the
 	// address of the listener. Hubs on one store need it: a link outlives its hub.
 	PublicURL string
 	// AdminKey fixes the first administrator's key, as ID:SECRET; "" makes one up.
 	AdminKey string
 	// StageUnit is what one minute of an escalation plan lasts; for drills.
-	StageUnit time.Duration
+	NodeKeyAge time.Duration // age at which a node is told to make a new key, 0 for never
+	StageUnit  time.Duration
 	// AllowPrivate lets outbound connections reach this machine and private networks.
 	AllowPrivate []string
 	Version      string
@@ -45,6 +49,7 @@ const (
 
 var (
 	accountForm = regexp.MustCompile(`^[0-9]{12}$`)
+	domainForm  = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
 	regionForm  = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
 )
 
@@ -74,6 +79,9 @@ func (c *Config) check() error {
 	}
 	if c.AdminKey != "" && !strings.Contains(c.AdminKey, ":") {
 		return errors.New("--admin-key: write ID:SECRET")
+	}
+	if c.ServiceDomain = strings.ToLower(strings.Trim(c.ServiceDomain, ".")); c.ServiceDomain != "" && !domainName(c.ServiceDomain) {
+		return fmt.Errorf("--service-domain %q: write a domain as hub.example.com", c.ServiceDomain)
 	}
 	if c.networks, err = parseNetworks(c.AllowPrivate); err != nil {
 		return err

@@ -66,7 +66,7 @@ func (h *hub) listen() (l listeners, err error) {
 	if err != nil {
 		return l, err
 	}
-	certs, err := newCertificates(ca, serverNames(h.cfg.Listen, h.cfg.Names))
+	certs, err := newCertificates(ca, serverNames(h.cfg.Listen, append(h.cfg.domainNames(), h.cfg.Names...)))
 	if err != nil {
 		return l, err
 	}

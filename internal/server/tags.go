@@ -36,6 +36,10 @@ func (h *hub) tagsOf(ctx context.Context, name string) (tags map[string]string, 
 	case kind == "parameter" && strings.Contains(id, "/"):
 		id = "/" + id
 	}
+	if kind == "session" {
+		err = h.db.View(db.WithScope(ctx, scope), func(tx *db.Tx) error { tags, err = h.all.session.Tags(tx, id); return err })
+		return tags, err
+	}
 	if known, ok := tagKinds[kind]; ok {
 		kind = known
 	}

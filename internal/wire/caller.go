@@ -39,8 +39,8 @@ func (x *exchange) call(service string, input []byte) ([]byte, error) {
 	if t.op = x.rt.names[t.model][t.name]; t.op == nil {
 		return nil, fault.UnknownOperation("The operation %q is not known.", cut(t.name))
 	}
-	if int64(len(input)) > x.rt.limit(t) {
-		return nil, fault.TooLarge(x.rt.limit(t))
+	if int64(len(input)) > x.rt.limit(nil, t) {
+		return nil, fault.TooLarge(x.rt.limit(nil, t))
 	}
 	x.input = t.op.NewInput()
 	if err := shape.DecodeJSON(t.model, t.op.Input, input, x.input); err != nil {

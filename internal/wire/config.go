@@ -50,6 +50,12 @@ type Config struct {
 	// denials in the journal.
 	Observe func(ctx context.Context, c Call)
 
+	// Large says, before the body is read, that a request may bring LargeMaxBody
+	// to the operations that take so much: it carries a proof of who sends it.
+	// The signature, which covers the body, is checked afterwards as always. Nil
+	// is never.
+	Large func(r *http.Request) bool
+
 	MaxBody int64 // bytes; DefaultMaxBody when 0
 	Logger  *slog.Logger
 	Now     func() time.Time
@@ -96,3 +102,11 @@ func (c Call) Input() any {
 // RawInput is the decoded input with all its members, nil when it was never read.
 // It must not be kept or printed.
 func (c Call) RawInput() any { return c.input }
+
+// About is c with the operation and the input that it was about, for calls that came
+// another way than through a router.
+func (c Call) About(b Binding, input any) Call {
+	c.Service, c.Operation = b.Model.SigningName, b.Operation.Name
+	c.model, c.op, c.input = b.Model, b.Operation, input
+	return c
+}

@@ -16,17 +16,23 @@ import (
 )
 
 func TestBodyLimits(t *testing.T) {
-	c := wiretest.NewConfig(t, config())
+	cfg := config()
+	cfg.Large = func(r *http.Request) bool { return r.Header.Get("X-Amz-Security-Token") == "known" }
+	c := wiretest.NewConfig(t, cfg)
 	tests := []struct {
 		op     string
 		size   int
+		token  string
 		status int
 	}{
-		{"GetParameter", wire.DefaultMaxBody, 400},
-		{"GetParameter", wire.DefaultMaxBody + 1, 413},
-		{"PutInventory", wire.DefaultMaxBody + 1, 400},
-		{"PutInventory", wire.LargeMaxBody + 1, 413},
-		{"PutComplianceItems", wire.LargeMaxBody, 400},
+		{"GetParameter", wire.DefaultMaxBody, "known", 400},
+		{"GetParameter", wire.DefaultMaxBody + 1, "known", 413},
+		{"PutInventory", wire.DefaultMaxBody + 1, "known", 400},
+		{"PutInventory", wire.LargeMaxBody + 1, "known", 413},
+		{"PutComplianceItems", wire.LargeMaxBody, "known", 400},
+		{"PutInventory", wire.DefaultMaxBody + 1, "other", 413},
+		{"PutComplianceItems", wire.DefaultMaxBody, "", 400},
+		{"PutComplianceItems", wire.DefaultMaxBody + 1, "", 413},
 	}
 	for _, tt := range tests {
 		for _, chunked := range []bool{false, true} {
@@ -39,6 +45,7 @@ func TestBodyLimits(t *testing.T) {
 			}
 			r.Header.Set("X-Amz-Target", "AmazonSSM."+tt.op)
 			r.Header.Set("X-Wiretest-Service", "ssm")
+			r.Header.Set("X-Amz-Security-Token", tt.token)
 			resp, err := http.DefaultClient.Do(r)
 			if err != nil {
 				t.Fatal(err)

@@ -97,10 +97,13 @@ func (t *target) renderer(rt *Router) *shape.Model {
 	return rt.models[0]
 }
 
-// limit is how many bytes the body of a request may have.
-func (rt *Router) limit(t *target) int64 {
-	switch t.name {
-	case "PutInventory", "PutComplianceItems":
+// large names the operations that take LargeMaxBody.
+func (t *target) large() bool { return t.name == "PutInventory" || t.name == "PutComplianceItems" || t.name == "PutLogEvents" }
+
+// limit is how many bytes the body of a request may have; r is nil for a call in
+// process.
+func (rt *Router) limit(r *http.Request, t *target) int64 {
+	if t.large() && (r == nil || rt.cfg.Large != nil && rt.cfg.Large(r)) {
 		return max(LargeMaxBody, rt.cfg.MaxBody)
 	}
 	return rt.cfg.MaxBody
@@ -111,7 +114,7 @@ func (rt *Router) body(w http.ResponseWriter, r *http.Request, t *target) ([]byt
 	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
 		return nil, fault.UnsupportedMediaType("the content encoding is not supported; send the body as it is")
 	}
-	limit := rt.limit(t)
+	limit := rt.limit(r, t)
 	if r.ContentLength > limit {
 		return nil, fault.TooLarge(limit)
 	}

@@ -151,3 +151,18 @@ func benchStart(ctx context.Context, dir string) ([]result, error) {
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 func ratio(a, b float64) string { return fmt.Sprintf("%.1fx", a/b) }
+
+// waitPort waits until something listens.
+func waitPort(ctx context.Context, address string) error {
+	for {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			return c.Close()
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}

@@ -32,6 +32,7 @@ var benches = []bench{
 	{"timers", benchTimers},
 	{"restart", benchRestart},
 	{"workers", benchWorkers},
+	{"exec", benchExec},
 	{"fan-out", benchFanOut},
 	{"crowd", benchCrowd},
 }

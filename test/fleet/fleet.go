@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,6 +63,11 @@ func New(ctx context.Context, c Config, n int, tag [2]string) (*Fleet, error) {
 		return err
 	})
 }
+
+// later is the answer of a hub that is busy.
+type later struct{ after time.Duration }
+
+func (l *later) Error() string { return fmt.Sprintf("come back after %s", l.after) }
 
 // each runs work for every node, some at a time, and gives the first errors.
 func (f *Fleet) each(work func(i int) error) error {
@@ -148,6 +154,10 @@ func (f *Fleet) do(r *http.Request, what string, status int, read func([]byte) e
 	b, err := io.ReadAll(answer.Body)
 	if err != nil {
 		return err
+	}
+	if answer.StatusCode == http.StatusServiceUnavailable {
+		after, _ := strconv.Atoi(answer.Header.Get("Retry-After"))
+		return &later{time.Duration(after) * time.Second}
 	}
 	if answer.StatusCode != status {
 		return fmt.Errorf("%s: %s: %s", what, answer.Status, b)

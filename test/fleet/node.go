@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
 	"net/http"
@@ -102,7 +103,12 @@ func (n *Node) authenticate(ctx context.Context) error {
 // keep connects again and again; up gets a value at the first success.
 func (n *Node) keep(ctx context.Context, up chan<- struct{}) {
 	for limit := firstWait; ctx.Err() == nil; limit = min(2*limit, maxWait) {
-		if c, err := n.connect(ctx); err == nil {
+		pause := mathrand.N(limit)
+		c, err := n.connect(ctx)
+		if l, ok := errors.AsType[*later](err); ok {
+			pause = l.after + mathrand.N(max(l.after/4, time.Second))
+		}
+		if err == nil {
 			limit = firstWait / 2 // doubled below
 			n.fleet.open.Add(1)
 			select {
@@ -113,7 +119,7 @@ func (n *Node) keep(ctx context.Context, up chan<- struct{}) {
 			n.fleet.open.Add(-1)
 		}
 		select {
-		case <-time.After(mathrand.N(limit)):
+		case <-time.After(pause):
 		case <-ctx.Done():
 		}
 	}

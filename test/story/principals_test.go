@@ -101,7 +101,7 @@ func strangers() []principal {
 			return q
 		}, badSignature},
 		{"unserved service", func(q hubtest.Request) hubtest.Request {
-			q.Credentials, q.Service = hubtest.Admin, "s3"
+			q.Credentials, q.Service = hubtest.Admin, "dynamodb"
 			return q
 		}, badSignature},
 	}

@@ -95,6 +95,9 @@ var ownSensitive = map[string]map[string]bool{
 	"watchbill": {
 		"GetCommandOutputResponse.Content": true, "GetSessionRecordingResponse.Content": true,
 	},
+	"logs": {
+		"EventMessage": true,
+	},
 }
 
 func (g *generator) header(imports ...string) *strings.Builder {

@@ -1,6 +1,6 @@
 // Command apigen writes the Go packages of the API contract from the pinned model facts:
 //
-//	go run ./apigen -root .. ssm=ssm ssm-incidents=incidents ssm-contacts=contacts sts=sts watchbill=watchbill
+//	go run ./apigen -root .. ssm=ssm ssm-incidents=incidents ssm-contacts=contacts sts=sts watchbill=watchbill kms=kms logs=logs
 package main
 
 import (

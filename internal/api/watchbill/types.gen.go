@@ -11,15 +11,18 @@ import (
 
 // CommandTarget is the shape CommandTarget.
 type CommandTarget struct {
-	EndedAt       *time.Time `json:"EndedAt,omitzero"`
-	InstanceId    *string    `json:"InstanceId,omitzero"`
-	Name          *string    `json:"Name,omitzero"`
-	ResponseCode  *int32     `json:"ResponseCode,omitzero"`
-	StartedAt     *time.Time `json:"StartedAt,omitzero"`
-	Status        *string    `json:"Status,omitzero"`
-	StatusDetails *string    `json:"StatusDetails,omitzero"`
-	Wave          *int32     `json:"Wave,omitzero"`
-	Why           *string    `json:"Why,omitzero"`
+	EndedAt               *time.Time `json:"EndedAt,omitzero"`
+	InstanceId            *string    `json:"InstanceId,omitzero"`
+	Name                  *string    `json:"Name,omitzero"`
+	OutputComplete        *bool      `json:"OutputComplete,omitzero"`
+	ResponseCode          *int32     `json:"ResponseCode,omitzero"`
+	StandardErrorContent  *string    `json:"StandardErrorContent,omitzero"`
+	StandardOutputContent *string    `json:"StandardOutputContent,omitzero"`
+	StartedAt             *time.Time `json:"StartedAt,omitzero"`
+	Status                *string    `json:"Status,omitzero"`
+	StatusDetails         *string    `json:"StatusDetails,omitzero"`
+	Wave                  *int32     `json:"Wave,omitzero"`
+	Why                   *string    `json:"Why,omitzero"`
 }
 
 // CreateLockInput is the input of CreateLock.
@@ -47,21 +50,25 @@ type DeleteLockOutput struct {
 
 // DescribeCommandTargetsInput is the input of DescribeCommandTargets.
 type DescribeCommandTargetsInput struct {
-	CommandId    *string `json:"CommandId,omitzero"`
-	MaxResults   *int32  `json:"MaxResults,omitzero"`
-	NextToken    *string `json:"NextToken,omitzero"`
-	SinceVersion *int64  `json:"SinceVersion,omitzero"`
-	WaitSeconds  *int32  `json:"WaitSeconds,omitzero"`
+	CommandId     *string `json:"CommandId,omitzero"`
+	IncludeOutput *bool   `json:"IncludeOutput,omitzero"`
+	MaxResults    *int32  `json:"MaxResults,omitzero"`
+	NextToken     *string `json:"NextToken,omitzero"`
+	SinceVersion  *int64  `json:"SinceVersion,omitzero"`
+	WaitSeconds   *int32  `json:"WaitSeconds,omitzero"`
 }
 
 // DescribeCommandTargetsOutput is the output of DescribeCommandTargets.
 type DescribeCommandTargetsOutput struct {
-	CommandId     *string         `json:"CommandId,omitzero"`
-	NextToken     *string         `json:"NextToken,omitzero"`
-	Status        *string         `json:"Status,omitzero"`
-	StatusDetails *string         `json:"StatusDetails,omitzero"`
-	Targets       []CommandTarget `json:"Targets,omitzero"`
-	Version       *int64          `json:"Version,omitzero"`
+	CommandId      *string         `json:"CommandId,omitzero"`
+	CompletedCount *int32          `json:"CompletedCount,omitzero"`
+	ErrorCount     *int32          `json:"ErrorCount,omitzero"`
+	NextToken      *string         `json:"NextToken,omitzero"`
+	Status         *string         `json:"Status,omitzero"`
+	StatusDetails  *string         `json:"StatusDetails,omitzero"`
+	TargetCount    *int32          `json:"TargetCount,omitzero"`
+	Targets        []CommandTarget `json:"Targets,omitzero"`
+	Version        *int64          `json:"Version,omitzero"`
 }
 
 // GetCommandOutputInput is the input of GetCommandOutput.
@@ -94,7 +101,7 @@ type GetCommandOutputOutput struct {
 
 // LogValue renders the value without what is sensitive in it.
 func (v GetCommandOutputOutput) LogValue() slog.Value {
-	return shape.LogValue(Model, 20, v)
+	return shape.LogValue(Model, 21, v)
 }
 
 // GetRolloutInput is the input of GetRollout.
@@ -129,7 +136,7 @@ type GetSessionRecordingOutput struct {
 
 // LogValue renders the value without what is sensitive in it.
 func (v GetSessionRecordingOutput) LogValue() slog.Value {
-	return shape.LogValue(Model, 24, v)
+	return shape.LogValue(Model, 25, v)
 }
 
 // HaltRolloutInput is the input of HaltRollout.
@@ -159,7 +166,7 @@ type JoinSessionOutput struct {
 
 // LogValue renders the value without what is sensitive in it.
 func (v JoinSessionOutput) LogValue() slog.Value {
-	return shape.LogValue(Model, 35, v)
+	return shape.LogValue(Model, 37, v)
 }
 
 // ListLocksInput is the input of ListLocks.
@@ -213,6 +220,21 @@ type Lock struct {
 	TargetType LockTargetType `json:"TargetType,omitzero"`
 }
 
+// OpenSessionInput is the input of OpenSession.
+type OpenSessionInput struct {
+	DocumentName *string             `json:"DocumentName,omitzero"`
+	Parameters   map[string][]string `json:"Parameters,omitzero"`
+	Reason       *string             `json:"Reason,omitzero"`
+	Target       *string             `json:"Target,omitzero"`
+}
+
+// OpenSessionOutput is the output of OpenSession.
+type OpenSessionOutput struct {
+	SessionId  *string `json:"SessionId,omitzero"`
+	StreamUrl  *string `json:"StreamUrl,omitzero"`
+	TokenValue *string `json:"TokenValue,omitzero"`
+}
+
 // ResumeRolloutInput is the input of ResumeRollout.
 type ResumeRolloutInput struct {
 	Reason    *string `json:"Reason,omitzero"`
@@ -237,20 +259,23 @@ type RollBackRolloutOutput struct {
 
 // Rollout is the shape Rollout.
 type Rollout struct {
-	Comment         *string       `json:"Comment,omitzero"`
-	CurrentWave     *int32        `json:"CurrentWave,omitzero"`
-	DocumentName    *string       `json:"DocumentName,omitzero"`
-	DocumentVersion *string       `json:"DocumentVersion,omitzero"`
-	EndedAt         *time.Time    `json:"EndedAt,omitzero"`
-	RequestedAt     *time.Time    `json:"RequestedAt,omitzero"`
-	RequestedBy     *string       `json:"RequestedBy,omitzero"`
-	RolloutId       *string       `json:"RolloutId,omitzero"`
-	Status          RolloutStatus `json:"Status,omitzero"`
-	StatusDetails   *string       `json:"StatusDetails,omitzero"`
-	TargetCount     *int32        `json:"TargetCount,omitzero"`
-	Version         *int64        `json:"Version,omitzero"`
-	Waves           []RolloutWave `json:"Waves,omitzero"`
-	Why             *string       `json:"Why,omitzero"`
+	Comment         *string         `json:"Comment,omitzero"`
+	CurrentWave     *int32          `json:"CurrentWave,omitzero"`
+	DocumentName    *string         `json:"DocumentName,omitzero"`
+	DocumentVersion *string         `json:"DocumentVersion,omitzero"`
+	EndedAt         *time.Time      `json:"EndedAt,omitzero"`
+	ErrorCount      *int32          `json:"ErrorCount,omitzero"`
+	MaxErrors       *string         `json:"MaxErrors,omitzero"`
+	RequestedAt     *time.Time      `json:"RequestedAt,omitzero"`
+	RequestedBy     *string         `json:"RequestedBy,omitzero"`
+	RolloutId       *string         `json:"RolloutId,omitzero"`
+	Skipped         []CommandTarget `json:"Skipped,omitzero"`
+	Status          RolloutStatus   `json:"Status,omitzero"`
+	StatusDetails   *string         `json:"StatusDetails,omitzero"`
+	TargetCount     *int32          `json:"TargetCount,omitzero"`
+	Version         *int64          `json:"Version,omitzero"`
+	Waves           []RolloutWave   `json:"Waves,omitzero"`
+	Why             *string         `json:"Why,omitzero"`
 }
 
 // RolloutCommand is the shape RolloutCommand.
@@ -262,7 +287,7 @@ type RolloutCommand struct {
 
 // LogValue renders the value without what is sensitive in it.
 func (v RolloutCommand) LogValue() slog.Value {
-	return shape.LogValue(Model, 67, v)
+	return shape.LogValue(Model, 71, v)
 }
 
 // RolloutWave is the shape RolloutWave.
@@ -278,6 +303,7 @@ type RolloutWave struct {
 	StartedAt            *time.Time `json:"StartedAt,omitzero"`
 	Status               *string    `json:"Status,omitzero"`
 	TargetCount          *int32     `json:"TargetCount,omitzero"`
+	Why                  *string    `json:"Why,omitzero"`
 }
 
 // SessionRecording is the shape SessionRecording.
@@ -314,7 +340,7 @@ type StartRolloutInput struct {
 
 // LogValue renders the value without what is sensitive in it.
 func (v StartRolloutInput) LogValue() slog.Value {
-	return shape.LogValue(Model, 77, v)
+	return shape.LogValue(Model, 87, v)
 }
 
 // StartRolloutOutput is the output of StartRollout.

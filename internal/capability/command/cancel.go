@@ -69,14 +69,14 @@ func (s *Service) cancel(tx *db.Tx, c *command, ids []string) error {
 }
 
 func (s *Service) cancelOne(tx *db.Tx, c *command, i *invocation) error {
-	state, there, err := s.Mailbox.StateOf(tx, i.NodeID, mgs.JobID(c.ID, i.NodeID))
+	sent, err := s.maySend(tx, c, i)
 	if err != nil {
 		return err
 	}
-	if !i.Dispatched || there && state == mailbox.Queued {
-		return s.apply(tx, i, cancelUnsent)
+	if !sent {
+		return s.apply(tx, c, i, cancelUnsent, "")
 	}
-	if err := s.apply(tx, i, cancelSent); err != nil {
+	if err := s.apply(tx, c, i, cancelSent, ""); err != nil {
 		return err
 	}
 	// The node may not have it: it must not get it from now on.
@@ -91,7 +91,7 @@ func (s *Service) cancelOne(tx *db.Tx, c *command, i *invocation) error {
 	if err != nil {
 		return err
 	}
-	return s.put(tx, i.NodeID, cancelJobID(i), job, c.Ends)
+	return s.Mailbox.Put(tx, mailbox.Message{Node: i.NodeID, ID: cancelJobID(i), Kind: mgs.TypeAgentJob, Payload: job, Deadline: c.Ends})
 }
 
 func errCommand(id string) error {

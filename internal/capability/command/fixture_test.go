@@ -18,6 +18,7 @@ import (
 	"github.com/watchbill/watchbill/internal/capability/command"
 	"github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/lang/ssmdoc"
+	"github.com/watchbill/watchbill/internal/platform/blob"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/db/dbtest"
 	"github.com/watchbill/watchbill/internal/platform/journal"
@@ -67,7 +68,12 @@ func newFixture(t *testing.T, d *db.DB) fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := command.New(command.Service{DB: d, Tasks: e, Journal: j, Mailbox: m, Nodes: nodes, Documents: findDocument, Sealer: sealer})
+	blobs, err := blob.Open(t.Context(), "mem://")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = blobs.Close() })
+	s := command.New(command.Service{DB: d, Tasks: e, Journal: j, Mailbox: m, Nodes: nodes, Documents: findDocument, Sealer: sealer, Blobs: blobs})
 	return fixture{s, t, db.WithScope(t.Context(), scope)}
 }
 

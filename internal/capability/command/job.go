@@ -1,8 +1,10 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,13 +27,16 @@ const (
 const lateReplies = 6 * time.Minute
 
 // apply moves an invocation by an event and keeps what follows from it, the
-// command itself excepted: see advance.
-func (s *Service) apply(tx *db.Tx, i *invocation, e event) error {
+// command itself excepted: see advance. Why is the reason when the event alone
+// does not say it.
+func (s *Service) apply(tx *db.Tx, c *command, i *invocation, e event, why string) error {
 	d := next(i.Status, e)
 	if d == i.Status {
 		return nil
 	}
-	i.Status = d
+	c.Tally.move(i.Status, d)
+	c.Version++
+	i.Status, i.Version, i.Why = d, c.Version, cmp.Or(why, reason(c, e))
 	if d == inProgress && i.Delivered.IsZero() {
 		i.Delivered = tx.Now
 		if err := s.record(tx, "command.delivered", i, nil); err != nil {
@@ -39,28 +44,25 @@ func (s *Service) apply(tx *db.Tx, i *invocation, e event) error {
 		}
 	}
 	if d.final() {
-		return s.finish(tx, i, e)
+		return s.finish(tx, c, i, e)
 	}
 	return saveInvocation(tx, i)
 }
 
 // finish closes an invocation that just became final.
-func (s *Service) finish(tx *db.Tx, i *invocation, e event) error {
+func (s *Service) finish(tx *db.Tx, c *command, i *invocation, e event) error {
 	i.Finished = tx.Now
-	for _, id := range []string{mgs.JobID(i.CommandID, i.NodeID), cancelJobID(i)} {
-		if err := s.Mailbox.Remove(tx, i.NodeID, id); err != nil {
-			return err
-		}
+	if !i.Dispatched {
+		c.Waiting--
+	} else if err := s.Mailbox.Remove(tx, i.NodeID, mgs.JobID(i.CommandID, i.NodeID), cancelJobID(i)); err != nil {
+		return err
 	}
 	if !fromNode(e) {
 		if err := closeSteps(tx, i); err != nil {
 			return err
 		}
 	}
-	if err := s.record(tx, "command.invocation.finished", i, map[string]any{"status": i.Status.invocationStatus(), "statusDetails": i.Status}); err != nil {
-		return err
-	}
-	return saveInvocation(tx, i)
+	return errors.Join(s.recordFinish(tx, i), saveInvocation(tx, i))
 }
 
 // fromNode: the node's own word; what its steps did, it says or will say.
@@ -72,46 +74,36 @@ func fromNode(e event) bool {
 	return false
 }
 
-func closeSteps(tx *db.Tx, i *invocation) error {
-	steps, err := listSteps(tx, i.CommandID, i.NodeID)
-	if err != nil {
-		return err
+func (s *Service) recordFinish(tx *db.Tx, i *invocation) error {
+	body := map[string]any{"status": i.Status.invocationStatus(), "statusDetails": i.Status}
+	if i.Why != "" {
+		body["why"] = i.Why
 	}
-	for _, st := range steps {
-		if st.Status.final() {
-			continue
-		}
-		st.Status = i.Status
-		if err := saveStep(tx, i, &st); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.record(tx, "command.invocation.finished", i, body)
 }
 
 func (s *Service) record(tx *db.Tx, kind string, i *invocation, body map[string]any) error {
 	full := map[string]any{"commandId": i.CommandID, "instanceId": i.NodeID, "documentName": i.DocumentName}
-	for k, v := range body {
-		full[k] = v
-	}
+	maps.Copy(full, body)
 	return s.Journal.Record(tx, journal.Fact{Kind: kind, Subject: i.CommandID, Related: []string{i.NodeID}, Body: full})
 }
 
 // advance gives waiting invocations their turn and brings the command's own
 // state up to date. The caller holds the lock of the command's row.
 func (s *Service) advance(tx *db.Tx, c *command) error {
-	if c.Status.final() {
+	if c.Status.final() && c.Status != rateExceeded {
 		return nil
 	}
 	if err := s.turn(tx, c); err != nil {
 		return err
 	}
-	t, err := count(tx, c.ID)
-	if err != nil {
-		return err
+	before := c.Status
+	if c.Status != rateExceeded {
+		c.Status = commandDetail(c.Tally, c.MaxErrors, c.Cancel)
 	}
-	c.Completed, c.Errors, c.DeliveryTimeout = t.completed(), t.errors(), t[deliveryTimedOut]
-	c.Status = commandDetail(t, c.MaxErrors, c.Cancel)
+	if before != c.Status {
+		c.Version++
+	}
 	if c.Status.final() {
 		if err := s.close(tx, c); err != nil {
 			return err
@@ -122,56 +114,41 @@ func (s *Service) advance(tx *db.Tx, c *command) error {
 
 // turn starts invocations as far as the limits allow, or stops those that wait.
 func (s *Service) turn(tx *db.Tx, c *command) error {
-	t, err := count(tx, c.ID)
-	if err != nil {
-		return err
+	if c.Waiting == 0 {
+		return nil
 	}
-	waits := func() *db.Filter {
-		return scoped(tx).And("command_id = ?", c.ID).And("finished = 0").And("dispatched = 0")
-	}
-	f := waits()
-	var waiting int
-	if err := tx.QueryRow("select count(*) from command_invocation"+f.Where(), f.Args...).Scan(&waiting); err != nil || waiting == 0 {
-		return err
-	}
-	running := t.total() - t.completed() - waiting
-	start, stop := ramp(t, running, c.MaxConcurrency, c.MaxErrors)
+	start, stop := ramp(c)
 	if stop {
-		start = waiting
+		return s.stopWaiting(tx, c)
 	}
 	if start == 0 {
 		return nil
 	}
-	list, err := listInvocations(tx, waits(), "node_id", start)
+	list, err := waiting(tx, c.ID, start)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	c.Version++
+	c.Waiting -= len(list)
+	jobs := make([]mailbox.Message, len(list))
+	for n := range list {
+		jobs[n] = c.message(list[n].NodeID)
+	}
+	return errors.Join(markDispatched(tx, c, list), s.Mailbox.Put(tx, jobs...))
+}
+
+// stopWaiting ends the invocations that wait: there were too many errors.
+func (s *Service) stopWaiting(tx *db.Tx, c *command) error {
+	list, err := waiting(tx, c.ID, 0)
 	if err != nil {
 		return err
 	}
-	for i := range list {
-		if stop {
-			err = s.apply(tx, &list[i], errorsExceeded)
-		} else {
-			err = s.dispatch(tx, c, &list[i])
-		}
-		if err != nil {
+	for n := range list {
+		if err := s.apply(tx, c, &list[n], errorsExceeded, ""); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// dispatch puts the job into the node's mailbox. The job's id is made from
-// command and node, so no second one can be there. The message is empty: Job
-// makes its payload when it is sent.
-func (s *Service) dispatch(tx *db.Tx, c *command, i *invocation) error {
-	i.Dispatched = true
-	if err := saveInvocation(tx, i); err != nil {
-		return err
-	}
-	return s.put(tx, i.NodeID, mgs.JobID(c.ID, i.NodeID), []byte{}, c.Expires)
-}
-
-func (s *Service) put(tx *db.Tx, nodeID, jobID string, payload []byte, deadline time.Time) error {
-	return s.Mailbox.Put(tx, mailbox.Message{Node: nodeID, ID: jobID, Kind: mgs.TypeAgentJob, Payload: payload, Deadline: deadline})
 }
 
 // cancelJobID is the id of the job that cancels an invocation.
@@ -185,8 +162,11 @@ const keepFor = 30 * 24 * time.Hour
 
 // purge forgets a command.
 func (s *Service) purge(ctx context.Context, r *task.Run) error {
+	if err := s.forgetBlobs(ctx, r.Key); err != nil {
+		return err
+	}
 	return s.DB.Update(ctx, func(tx *db.Tx) error {
-		for _, table := range []string{"command_output", "command_step", "command_invocation"} {
+		for _, table := range []string{"command_output", "command_stream", "command_step", "command_invocation"} {
 			f := scoped(tx).And("command_id = ?", r.Key)
 			if _, err := tx.Exec("delete from "+table+f.Where(), f.Args...); err != nil {
 				return err
@@ -202,7 +182,9 @@ func (s *Service) purge(ctx context.Context, r *task.Run) error {
 
 // close ends a command that just became final.
 func (s *Service) close(tx *db.Tx, c *command) error {
-	c.Job = []byte{}
+	if err := forgetJob(tx, c.ID); err != nil {
+		return err
+	}
 	for _, kind := range []string{deliveryTask, endTask} {
 		if _, err := s.Tasks.Cancel(tx, kind, c.ID); err != nil {
 			return err
@@ -213,7 +195,7 @@ func (s *Service) close(tx *db.Tx, c *command) error {
 	}
 	return s.Journal.Record(tx, journal.Fact{Kind: "command.finished", Subject: c.ID, Body: map[string]any{
 		"commandId": c.ID, "documentName": c.DocumentName, "status": c.Status.commandStatus(), "statusDetails": c.Status,
-		"targets": c.Targets, "completed": c.Completed, "errors": c.Errors, "deliveryTimedOut": c.DeliveryTimeout,
+		"targets": c.Targets, "completed": c.Tally.completed(), "errors": c.Tally.errors(), "deliveryTimedOut": c.Tally[deliveryTimedOut],
 	}})
 }
 
@@ -281,7 +263,7 @@ func (s *Service) expire(tx *db.Tx, commandID string, e event, which func(*invoc
 		if !which(&list[i]) {
 			continue
 		}
-		if err := s.apply(tx, &list[i], e); err != nil {
+		if err := s.apply(tx, c, &list[i], e, ""); err != nil {
 			return err
 		}
 	}
@@ -300,7 +282,7 @@ func (s *Service) nodeIsGone(_ context.Context, tx *db.Tx, row journal.Row) erro
 		if err != nil {
 			return err
 		}
-		if err := s.apply(tx, &list[i], nodeGone); err != nil {
+		if err := s.apply(tx, c, &list[i], nodeGone, ""); err != nil {
 			return err
 		}
 		if err := s.advance(tx, c); err != nil {

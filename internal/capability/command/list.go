@@ -64,8 +64,7 @@ func (s *Service) ListCommands(ctx context.Context, in *ssm.ListCommandsInput) (
 			return err
 		}
 		size := page.Limit(in.MaxResults, mostRows)
-		query := fmt.Sprintf("select %s from command_command%s order by requested desc, id desc limit %d", commandColumns, f.Where(), size+1)
-		list, err := db.Rows(tx, query, f.Args, scanCommand)
+		list, err := commandsWhere(tx, f, size+1)
 		if err != nil {
 			return err
 		}
@@ -244,18 +243,16 @@ func answer(c *command, i *invocation, steps []step, name *string) (*ssm.GetComm
 		addTimes(out, steps)
 		return out, nil
 	}
-	for n := range steps {
-		st := &steps[n]
-		if name != nil && st.Name != *name {
-			continue
-		}
-		st.fill(out)
-		if name != nil && len(steps) > 1 {
-			out.Status, out.StatusDetails = st.Status.invocationStatus(), new(string(st.Status))
-		}
-		return out, nil
+	n := pick(steps, ptr.Value(name))
+	if n < 0 {
+		return nil, &ssm.InvalidPluginName{Message: "The document has no step " + ptr.Value(name) + "."}
 	}
-	return nil, &ssm.InvalidPluginName{Message: "The document has no step " + ptr.Value(name) + "."}
+	st := &steps[n]
+	st.fill(out)
+	if len(steps) > 1 {
+		out.PluginName, out.Status, out.StatusDetails = &st.Name, st.Status.invocationStatus(), new(string(st.Status))
+	}
+	return out, nil
 }
 
 // addTimes tells the time from the first step's start to the last one's end.
@@ -306,8 +303,8 @@ func (c *command) project() *ssm.Command {
 	out.CommandId, out.DocumentName, out.DocumentVersion = &c.ID, &c.DocumentName, &c.DocumentVersion
 	out.RequestedDateTime, out.ExpiresAfter = &c.Requested, &c.Expires
 	out.Status, out.StatusDetails = c.Status.commandStatus(), new(string(c.Status))
-	out.TargetCount, out.CompletedCount, out.ErrorCount = new(int32(c.Targets)), new(int32(c.Completed)), new(int32(c.Errors))
-	out.DeliveryTimedOutCount = new(int32(c.DeliveryTimeout))
+	out.TargetCount, out.CompletedCount, out.ErrorCount = new(int32(c.Targets)), new(int32(c.Tally.completed())), new(int32(c.Tally.errors()))
+	out.DeliveryTimedOutCount = new(int32(c.Tally[deliveryTimedOut]))
 	if out.Comment == nil {
 		out.Comment = new("")
 	}

@@ -33,6 +33,7 @@ const (
 const (
 	incomplete       detail = "Incomplete"
 	noInstancesInTag detail = "NoInstancesInTag"
+	rateExceeded     detail = "RateExceeded" // more targets than the hub takes
 )
 
 func (d detail) final() bool {
@@ -62,7 +63,7 @@ func (d detail) commandStatus() ssm.CommandStatus {
 	switch d {
 	case deliveryTimedOut, executionTimedOut:
 		return ssm.CommandStatusTimedOut
-	case incomplete, noInstancesInTag, undeliverable, terminated, invalidPlatform, accessDenied:
+	case incomplete, noInstancesInTag, rateExceeded, undeliverable, terminated, invalidPlatform, accessDenied:
 		return ssm.CommandStatusFailed
 	case delayed:
 		return ssm.CommandStatusPending
@@ -141,6 +142,14 @@ func nextWaiting(d detail, e event) detail {
 // tally counts the invocations of a command by detail.
 type tally map[detail]int
 
+// move counts an invocation that goes from one detail to another.
+func (t tally) move(from, to detail) {
+	if t[from]--; t[from] <= 0 {
+		delete(t, from)
+	}
+	t[to]++
+}
+
 func (t tally) total() (n int) {
 	for _, c := range t {
 		n += c
@@ -213,11 +222,17 @@ func limit(s string, targets int) int {
 	return n
 }
 
-// ramp says what to do with the invocations that wait for their turn, when
-// running are under way: how many to start now, or to stop them all.
-func ramp(t tally, running, maxConcurrency, maxErrors int) (start int, stop bool) {
-	if t.errors() > maxErrors {
+// ramp says what to do with the invocations of c that wait for their turn: how
+// many to start now, or to stop them all. A ramped command starts with one and
+// lets two follow each that has ended, up to MaxConcurrency at a time.
+func ramp(c *command) (start int, stop bool) {
+	if c.Tally.errors() > c.MaxErrors {
 		return 0, true
 	}
-	return max(0, max(1, maxConcurrency)-running), false
+	window := max(1, c.MaxConcurrency)
+	if c.Ramped {
+		window = min(window, 1+c.Tally.completed())
+	}
+	running := c.Tally.total() - c.Tally.completed() - c.Waiting
+	return min(max(0, window-running), c.Waiting), false
 }

@@ -133,21 +133,30 @@ func TestLimitAndRamp(t *testing.T) {
 		}
 	}
 	for name, c := range map[string]struct {
-		t                     tally
-		running, most, budget int
-		start                 int
-		stop                  bool
+		t            tally
+		waiting      int
+		most, budget int
+		ramped       bool
+		start        int
+		stop         bool
 	}{
-		"first":                {tally{pending: 5}, 0, 2, 0, 2, false},
-		"full":                 {tally{pending: 3}, 2, 2, 0, 0, false},
-		"one more":             {tally{pending: 3, success: 1}, 1, 2, 0, 1, false},
-		"never below one":      {tally{pending: 3}, 0, 0, 0, 1, false},
-		"n errors go on":       {tally{failed: 1}, 0, 2, 1, 2, false},
-		"error n+1 stops":      {tally{failed: 2}, 0, 2, 1, 0, true},
-		"undelivered go on":    {tally{deliveryTimedOut: 9}, 0, 2, 0, 2, false},
-		"more than the limit ": {tally{}, 4, 2, 0, 0, false},
+		"first":                 {tally{pending: 5}, 5, 2, 0, false, 2, false},
+		"full":                  {tally{pending: 3, inProgress: 2}, 3, 2, 0, false, 0, false},
+		"one more":              {tally{pending: 3, inProgress: 1, success: 1}, 3, 2, 0, false, 1, false},
+		"never below one":       {tally{pending: 3}, 3, 0, 0, false, 1, false},
+		"n errors go on":        {tally{pending: 3, failed: 1}, 3, 2, 1, false, 2, false},
+		"error n+1 stops":       {tally{pending: 3, failed: 2}, 3, 2, 1, false, 0, true},
+		"undelivered go on":     {tally{pending: 3, deliveryTimedOut: 9}, 3, 2, 0, false, 2, false},
+		"more than the limit":   {tally{pending: 3, inProgress: 4}, 3, 2, 0, false, 0, false},
+		"no more than wait":     {tally{pending: 1}, 1, 50, 0, false, 1, false},
+		"ramp: one":             {tally{pending: 99}, 99, 50, 0, true, 1, false},
+		"ramp: two more":        {tally{pending: 98, success: 1}, 98, 50, 0, true, 2, false},
+		"ramp: then double":     {tally{pending: 96, success: 3}, 96, 50, 0, true, 4, false},
+		"ramp: up to the limit": {tally{pending: 40, success: 59}, 40, 20, 0, true, 20, false},
+		"ramp: a slow node":     {tally{pending: 90, success: 5, inProgress: 5}, 90, 50, 0, true, 1, false},
 	} {
-		if start, stop := ramp(c.t, c.running, c.most, c.budget); start != c.start || stop != c.stop {
+		cmd := &command{Tally: c.t, Waiting: c.waiting, MaxConcurrency: c.most, MaxErrors: c.budget, Ramped: c.ramped}
+		if start, stop := ramp(cmd); start != c.start || stop != c.stop {
 			t.Errorf("%s: ramp = %d, %v; want %d, %v", name, start, stop, c.start, c.stop)
 		}
 	}

@@ -5,7 +5,9 @@ import (
 	"embed"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/api/watchbill"
 	"github.com/watchbill/watchbill/internal/capability/node"
+	"github.com/watchbill/watchbill/internal/platform/blob"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/platform/mailbox"
@@ -48,7 +50,8 @@ type Service struct {
 	Mailbox   *mailbox.Mailbox
 	Nodes     *node.Service
 	Documents Documents
-	Sealer    Sealer // of parameters, which may hold secrets
+	Sealer    Sealer      // of parameters, which may hold secrets
+	Blobs     *blob.Store // of outputs; nil keeps them in DB
 
 	// Allow says whether the caller of ctx may do the action on resources
 	// (ARNs); authz.Require is one. Nodes that are named are authorized before
@@ -78,5 +81,7 @@ func (s *Service) Operations() []wire.Binding {
 		ssm.BindListCommands(s.ListCommands),
 		ssm.BindListCommandInvocations(s.ListCommandInvocations),
 		ssm.BindGetCommandInvocation(s.GetCommandInvocation),
+		watchbill.BindDescribeCommandTargets(s.DescribeCommandTargets),
+		watchbill.BindGetCommandOutput(s.GetCommandOutput),
 	}
 }

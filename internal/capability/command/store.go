@@ -14,7 +14,7 @@ import (
 type command struct {
 	ID              string
 	DocumentName    string
-	DocumentVersion string // as resolved
+	DocumentVersion string // as asked for
 	Requested       time.Time
 	Expires         time.Time // delivery is over
 	Ends            time.Time // everything is over
@@ -22,46 +22,27 @@ type command struct {
 	Cancel          bool
 	MaxConcurrency  int
 	MaxErrors       int
+	Ramped          bool // started slowly
 	Targets         int
-	Completed       int
-	Errors          int
-	DeliveryTimeout int
-	Job             []byte      // content of its jobs without parameters; empty once it is finished
-	Parameters      []byte      // sealed: see parameters
+	Tally           tally       // of its invocations
+	Waiting         int         // invocations whose turn has not come
+	Version         int64       // grows with each change of it or of an invocation
+	Wave            int         // of a rollout, from 1; 0 without one
 	Spec            ssm.Command // without Parameters
-}
 
-// invocation is a row of command_invocation.
-type invocation struct {
-	CommandID    string
-	NodeID       string
-	NodeName     string
-	DocumentName string
-	Requested    time.Time
-	Status       detail
-	Dispatched   bool // its job is in the mailbox, or was
-	Delivered    time.Time
-	Finished     time.Time
-	Trace        string
-}
-
-// step is a row of command_step.
-type step struct {
-	Position int
-	Name     string
-	Plugin   string
-	Status   detail
-	Code     int
-	Output   string
-	Stdout   string
-	Stderr   string
-	Started  time.Time
-	Finished time.Time
+	// Only readCommand fills these.
+	Job        []byte // content of its jobs without parameters; empty once it is finished
+	Parameters []byte // sealed: see parameters
 }
 
 func scoped(tx *db.Tx) *db.Filter {
 	f := &db.Filter{}
 	return f.And("account = ?", tx.Scope.Account).And("region = ?", tx.Scope.Region)
+}
+
+// topic is where those listen who wait for a change of a command.
+func topic(s db.Scope, commandID string) string {
+	return "command/" + s.Account + "/" + s.Region + "/" + commandID
 }
 
 func insertCommand(tx *db.Tx, c *command) error {
@@ -70,134 +51,105 @@ func insertCommand(tx *db.Tx, c *command) error {
 		return err
 	}
 	_, err = tx.Exec(`insert into command_command(account, region, id, document_name, document_version, requested, expires, ends, status, cancel,
-		max_concurrency, max_errors, target_count, completed, errors, delivery_timed_out, request_hash, job, parameters, spec)
-		values($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $12, 0, 0, 0, '', $13, $14, $15)`,
+		max_concurrency, max_errors, target_count, completed, errors, delivery_timed_out, request_hash, job, parameters, spec, ramped, wave)
+		values($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $12, 0, 0, 0, '', $13, $14, $15, $16, $17)`,
 		tx.Scope.Account, tx.Scope.Region, c.ID, c.DocumentName, c.DocumentVersion, db.Micros(c.Requested), db.Micros(c.Expires), db.Micros(c.Ends),
-		c.Status, c.MaxConcurrency, c.MaxErrors, c.Targets, c.Job, c.Parameters, string(spec))
+		c.Status, c.MaxConcurrency, c.MaxErrors, c.Targets, c.Job, c.Parameters, string(spec), db.Bool(c.Ramped), c.Wave)
 	return err
 }
 
+// saveCommand keeps the state of a command and wakes those who wait for it.
 func saveCommand(tx *db.Tx, c *command) error {
-	_, err := tx.Exec(`update command_command set status = $4, cancel = $5, completed = $6, errors = $7, delivery_timed_out = $8, job = $9
+	counts, err := json.Marshal(c.Tally)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`update command_command set status = $4, cancel = $5, completed = $6, errors = $7, delivery_timed_out = $8, tally = $9, waiting = $10, version = $11
 		where account = $1 and region = $2 and id = $3`,
-		tx.Scope.Account, tx.Scope.Region, c.ID, c.Status, db.Bool(c.Cancel), c.Completed, c.Errors, c.DeliveryTimeout, c.Job)
+		tx.Scope.Account, tx.Scope.Region, c.ID, c.Status, db.Bool(c.Cancel), c.Tally.completed(), c.Tally.errors(), c.Tally[deliveryTimedOut],
+		string(counts), c.Waiting, c.Version)
+	if err != nil {
+		return err
+	}
+	return tx.Notify(topic(tx.Scope, c.ID))
+}
+
+// forgetJob drops what only a command that runs needs.
+func forgetJob(tx *db.Tx, commandID string) error {
+	_, err := tx.Exec("update command_command set job = $4 where account = $1 and region = $2 and id = $3", tx.Scope.Account, tx.Scope.Region, commandID, []byte{})
 	return err
 }
 
 const commandColumns = `id, document_name, document_version, requested, expires, ends, status, cancel, max_concurrency, max_errors, target_count,
-	completed, errors, delivery_timed_out, job, parameters, spec`
+	ramped, tally, waiting, version, wave, spec`
 
-// findCommand reads a command and locks it against other transitions; nil when
-// there is none.
+// The two forms of a command's row.
+const (
+	lightCommand = "select " + commandColumns + ", null, null from command_command"
+	wholeCommand = "select " + commandColumns + ", job, parameters from command_command"
+)
+
+// findCommand reads a command, without its job and parameters, and locks it
+// against other transitions; nil when there is none.
 func findCommand(tx *db.Tx, id string, lock bool) (*command, error) {
 	f := scoped(tx).And("id = ?", id)
-	query := "select " + commandColumns + " from command_command" + f.Where()
+	query := lightCommand + f.Where()
 	if lock {
 		query += " {lock}"
 	}
+	return oneCommand(tx, query, f)
+}
+
+// readCommand reads all of a command; nil when there is none.
+func readCommand(tx *db.Tx, id string) (*command, error) {
+	f := scoped(tx).And("id = ?", id)
+	return oneCommand(tx, wholeCommand+f.Where(), f)
+}
+
+func oneCommand(tx *db.Tx, query string, f *db.Filter) (*command, error) {
 	rows, err := db.Rows(tx, query, f.Args, scanCommand)
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
-	return &rows[0], nil
+	c := &rows[0]
+	if len(c.Tally) == 0 && c.Targets > 0 && c.Status != rateExceeded { // from before the counts were kept
+		err = c.count(tx)
+	}
+	return c, err
 }
 
 func scanCommand(r *sql.Rows) (c command, err error) {
-	var requested, expires, ends, cancel int64
-	var spec string
+	var requested, expires, ends, cancel, ramped int64
+	var spec, counts string
 	err = r.Scan(&c.ID, &c.DocumentName, &c.DocumentVersion, &requested, &expires, &ends, &c.Status, &cancel, &c.MaxConcurrency, &c.MaxErrors,
-		&c.Targets, &c.Completed, &c.Errors, &c.DeliveryTimeout, &c.Job, &c.Parameters, &spec)
+		&c.Targets, &ramped, &counts, &c.Waiting, &c.Version, &c.Wave, &spec, &c.Job, &c.Parameters)
 	if err != nil {
 		return c, err
 	}
-	c.Requested, c.Expires, c.Ends, c.Cancel = db.FromMicros(requested), db.FromMicros(expires), db.FromMicros(ends), cancel == 1
+	c.Requested, c.Expires, c.Ends, c.Cancel, c.Ramped = db.FromMicros(requested), db.FromMicros(expires), db.FromMicros(ends), cancel == 1, ramped == 1
+	if err := json.Unmarshal([]byte(counts), &c.Tally); err != nil {
+		return c, err
+	}
 	return c, json.Unmarshal([]byte(spec), &c.Spec)
 }
 
-func insertInvocation(tx *db.Tx, i *invocation) error {
-	_, err := tx.Exec(`insert into command_invocation(account, region, command_id, node_id, node_name, document_name, requested, status, dispatched, delivered, finished, trace)
-		values($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, 0, '')`,
-		tx.Scope.Account, tx.Scope.Region, i.CommandID, i.NodeID, i.NodeName, i.DocumentName, db.Micros(i.Requested), i.Status)
+// count makes the counts from the invocations.
+func (c *command) count(tx *db.Tx) error {
+	f := scoped(tx).And("command_id = ?", c.ID)
+	type line struct {
+		status  detail
+		n, wait int
+	}
+	rows, err := db.Rows(tx, "select status, count(*), sum(case when dispatched = 0 and finished = 0 then 1 else 0 end) from command_invocation"+f.Where()+" group by status", f.Args,
+		func(r *sql.Rows) (l line, err error) { return l, r.Scan(&l.status, &l.n, &l.wait) })
+	c.Tally, c.Waiting = tally{}, 0
+	for _, l := range rows {
+		c.Tally[l.status] = l.n
+		c.Waiting += l.wait
+	}
 	return err
 }
 
-func saveInvocation(tx *db.Tx, i *invocation) error {
-	_, err := tx.Exec(`update command_invocation set status = $5, dispatched = $6, delivered = $7, finished = $8, trace = $9
-		where account = $1 and region = $2 and command_id = $3 and node_id = $4`,
-		tx.Scope.Account, tx.Scope.Region, i.CommandID, i.NodeID, i.Status, db.Bool(i.Dispatched), db.Micros(i.Delivered), db.Micros(i.Finished), i.Trace)
-	return err
-}
-
-func listInvocations(tx *db.Tx, f *db.Filter, order string, n int) ([]invocation, error) {
-	query := `select command_id, node_id, node_name, document_name, requested, status, dispatched, delivered, finished, trace
-		from command_invocation` + f.Where() + " order by " + order
-	if n > 0 {
-		query += fmt.Sprintf(" limit %d", n)
-	}
-	return db.Rows(tx, query, f.Args, func(r *sql.Rows) (i invocation, err error) {
-		var requested, dispatched, delivered, finished int64
-		err = r.Scan(&i.CommandID, &i.NodeID, &i.NodeName, &i.DocumentName, &requested, &i.Status, &dispatched, &delivered, &finished, &i.Trace)
-		i.Requested, i.Delivered, i.Finished, i.Dispatched = db.FromMicros(requested), db.FromMicros(delivered), db.FromMicros(finished), dispatched == 1
-		return i, err
-	})
-}
-
-// findInvocation is the invocation of a command on a node, nil without one.
-func findInvocation(tx *db.Tx, commandID, nodeID string) (*invocation, error) {
-	rows, err := listInvocations(tx, scoped(tx).And("command_id = ?", commandID).And("node_id = ?", nodeID), "node_id", 1)
-	if err != nil || len(rows) == 0 {
-		return nil, err
-	}
-	return &rows[0], nil
-}
-
-// open is the invocations of a command that are not final, in the order in
-// which they get their turn.
-func open(tx *db.Tx, commandID string) ([]invocation, error) {
-	f := scoped(tx).And("command_id = ?", commandID).And("finished = 0")
-	return listInvocations(tx, f, "node_id", 0)
-}
-
-func count(tx *db.Tx, commandID string) (tally, error) {
-	f := scoped(tx).And("command_id = ?", commandID)
-	rows, err := tx.Query("select status, count(*) from command_invocation"+f.Where()+" group by status", f.Args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	t := tally{}
-	for rows.Next() {
-		var d detail
-		var n int
-		if err := rows.Scan(&d, &n); err != nil {
-			return nil, err
-		}
-		t[d] = n
-	}
-	return t, rows.Err()
-}
-
-func insertStep(tx *db.Tx, i *invocation, s *step) error {
-	_, err := tx.Exec(`insert into command_step(account, region, command_id, node_id, position, name, plugin, status, code, output, stdout, stderr, started, finished)
-		values($1, $2, $3, $4, $5, $6, $7, $8, -1, '', '', '', 0, 0)`,
-		tx.Scope.Account, tx.Scope.Region, i.CommandID, i.NodeID, s.Position, s.Name, s.Plugin, s.Status)
-	return err
-}
-
-func saveStep(tx *db.Tx, i *invocation, s *step) error {
-	_, err := tx.Exec(`update command_step set status = $6, code = $7, output = $8, stdout = $9, stderr = $10, started = $11, finished = $12
-		where account = $1 and region = $2 and command_id = $3 and node_id = $4 and position = $5`,
-		tx.Scope.Account, tx.Scope.Region, i.CommandID, i.NodeID, s.Position, s.Status, s.Code, s.Output, s.Stdout, s.Stderr, db.Micros(s.Started), db.Micros(s.Finished))
-	return err
-}
-
-func listSteps(tx *db.Tx, commandID, nodeID string) ([]step, error) {
-	f := scoped(tx).And("command_id = ?", commandID).And("node_id = ?", nodeID)
-	query := "select position, name, plugin, status, code, output, stdout, stderr, started, finished from command_step" + f.Where() + " order by position"
-	return db.Rows(tx, query, f.Args, func(r *sql.Rows) (s step, err error) {
-		var started, finished int64
-		err = r.Scan(&s.Position, &s.Name, &s.Plugin, &s.Status, &s.Code, &s.Output, &s.Stdout, &s.Stderr, &started, &finished)
-		s.Started, s.Finished = db.FromMicros(started), db.FromMicros(finished)
-		return s, err
-	})
+func commandsWhere(tx *db.Tx, f *db.Filter, n int) ([]command, error) {
+	return db.Rows(tx, fmt.Sprintf("%s%s order by requested desc, id desc limit %d", wholeCommand, f.Where(), n), f.Args, scanCommand)
 }

@@ -25,6 +25,7 @@ type Node struct {
 	Name            string
 	IamRole         string
 	PublicKey       string // base64 of DER, PKIX
+	KeySince        time.Time
 	Fingerprint     string
 	Registered      time.Time
 	Deregistered    time.Time // zero while it is a node
@@ -225,7 +226,7 @@ func live(tx *db.Tx) *db.Filter { return scoped(tx).And("deregistered = 0") }
 // list reads nodes by id; n 0 is all of them.
 func list(tx *db.Tx, f *db.Filter, n int) ([]Node, error) {
 	query := `select account, region, id, activation_id, name, iam_role, public_key, fingerprint, registered, deregistered, agent_name, agent_version,
-		computer_name, ip_address, platform_type, platform_name, platform_version, online, connection, last_ping from node_node` + f.Where() + " order by id"
+		computer_name, ip_address, platform_type, platform_name, platform_version, online, connection, last_ping, key_since from node_node` + f.Where() + " order by id"
 	if n > 0 {
 		query += fmt.Sprintf(" limit %d", n)
 	}
@@ -233,10 +234,14 @@ func list(tx *db.Tx, f *db.Filter, n int) ([]Node, error) {
 }
 
 func scanNode(r *sql.Rows) (n Node, err error) {
-	var registered, deregistered, online, lastPing int64
+	var registered, deregistered, online, lastPing, keySince int64
 	err = r.Scan(&n.Scope.Account, &n.Scope.Region, &n.ID, &n.ActivationID, &n.Name, &n.IamRole, &n.PublicKey, &n.Fingerprint, &registered, &deregistered,
-		&n.AgentName, &n.AgentVersion, &n.ComputerName, &n.IPAddress, &n.PlatformType, &n.PlatformName, &n.PlatformVersion, &online, &n.Connection, &lastPing)
+		&n.AgentName, &n.AgentVersion, &n.ComputerName, &n.IPAddress, &n.PlatformType, &n.PlatformName, &n.PlatformVersion, &online, &n.Connection, &lastPing, &keySince)
 	n.Registered, n.Deregistered, n.LastPing, n.Online = db.FromMicros(registered), db.FromMicros(deregistered), db.FromMicros(lastPing), online == 1
+	n.KeySince = n.Registered
+	if keySince > 0 {
+		n.KeySince = db.FromMicros(keySince)
+	}
 	return n, err
 }
 

@@ -130,6 +130,21 @@ func (s *Service) Disconnected(ctx context.Context, id, connection string) error
 	})
 }
 
+// Contested says that a channel which a newer one replaced had a living agent at its
+// other end: two agents run with one key, as clones of one machine do.
+func (s *Service) Contested(ctx context.Context, id string) error {
+	return s.DB.Update(ctx, func(tx *db.Tx) error {
+		n, err := s.Get(tx, id)
+		if IsUnknown(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return s.record(tx, "node.channel.contested", id, map[string]any{"name": n.Name, "computerName": n.ComputerName, "ipAddress": n.IPAddress})
+	})
+}
+
 // Holds says whether the connection is the node's newest.
 func (s *Service) Holds(ctx context.Context, id, connection string) (bool, error) {
 	var holds bool

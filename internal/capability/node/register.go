@@ -127,6 +127,11 @@ func (s *Service) Token(ctx context.Context, n *Node, fingerprint string) (Crede
 	return s.Mint(ctx, n.ID, credentialsTTL)
 }
 
+// KeyIsOld says that a node has to make itself a new key.
+func (s *Service) KeyIsOld(n *Node) bool {
+	return s.KeyAge > 0 && time.Since(n.KeySince) >= s.KeyAge
+}
+
 // RotateKey replaces the public key of a node; whoever calls has checked the
 // signature with the old one, which is worth nothing afterwards. A repeated
 // call with the key that is in force changes nothing.
@@ -135,8 +140,8 @@ func (s *Service) RotateKey(ctx context.Context, n *Node, publicKey, keyType str
 		return errPublicKey
 	}
 	return s.DB.Update(ctx, func(tx *db.Tx) error {
-		changed, err := tx.Exec(`update node_node set public_key = $5 where account = $1 and region = $2 and id = $3 and public_key = $4 and deregistered = 0`,
-			tx.Scope.Account, tx.Scope.Region, n.ID, n.PublicKey, publicKey)
+		changed, err := tx.Exec(`update node_node set public_key = $5, key_since = $6 where account = $1 and region = $2 and id = $3 and public_key = $4 and deregistered = 0`,
+			tx.Scope.Account, tx.Scope.Region, n.ID, n.PublicKey, publicKey, db.Micros(tx.Now))
 		if err != nil {
 			return err
 		}

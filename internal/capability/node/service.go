@@ -44,6 +44,10 @@ type Service struct {
 	// Revoke ends the credentials that a node still holds; nil does nothing.
 	Revoke func(ctx context.Context, nodeID string) error
 
+	// KeyAge is how old the key of a node gets before the node is told to make a
+	// new one; 0 is never.
+	KeyAge time.Duration
+
 	made time.Time
 }
 

@@ -3,6 +3,8 @@ package authz
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/watchbill/watchbill/internal/lang/iampolicy"
@@ -16,11 +18,22 @@ import (
 // does not exist.
 type TagLookup func(ctx context.Context, arn string) (map[string]string, error)
 
+// Locks says what is locked: nothing allows a caller or a resource that is.
+type Locks interface {
+	Caller(c identity.Caller, scope db.Scope) bool
+	Resource(scope db.Scope, arn string) bool
+}
+
 // Authorizer decides over calls. It is safe for use by several goroutines.
 type Authorizer struct {
-	Tags TagLookup // nil: resources have no tags
+	Tags  TagLookup // nil: resources have no tags
+	Locks Locks     // nil: nothing is locked
 
 	traits sync.Map // *iampolicy.Policy -> trait
+
+	// NodeRole gives the caller that a node's role is, with its policies; false
+	// when the role is not one that anybody has defined. Nil: there is none.
+	NodeRole func(ctx context.Context, nodeID string) (identity.Caller, bool)
 }
 
 // New makes an authorizer.
@@ -44,6 +57,8 @@ func (d *decision) whole() error {
 		return d.denied(d.service+":*", "*", unknown)
 	case d.caller.ARN == "":
 		return d.denied(d.row.Action, "*", unknown)
+	case d.callerLocked():
+		return d.denied(d.row.Action, "*", locked)
 	case d.caller.Kind == identity.Node:
 		return d.node()
 	case d.row.Open:
@@ -139,10 +154,44 @@ func (d *decision) node() error {
 		v := values(d.input, rule)
 		ok = len(v) == 1 && v[0] == id
 	}
+	if !ok && strings.HasPrefix(d.row.Node, "!") {
+		return d.role(id)
+	}
 	if !ok {
 		return d.denied(d.row.Action, "*", implicit)
 	}
 	return nil
+}
+
+// role lets a node do more with what the table opens to nodes in part, such as
+// reading a SecureString: as far as the policies of its role allow it.
+func (d *decision) role(nodeID string) error {
+	if nodeID == "" || d.a.NodeRole == nil {
+		return d.denied(d.row.Action, "*", implicit)
+	}
+	role, ok := d.a.NodeRole(d.ctx, nodeID)
+	if !ok {
+		return d.denied(d.row.Action, "*", implicit)
+	}
+	d.caller.Policies = role.Policies
+	return d.all()
+}
+
+// unlocked are what a locked node may still do: hold its control channel, on which
+// nothing goes, so that it is there when the lock is taken away.
+var unlocked = []string{"ssmmessages:CreateControlChannel", "ssmmessages:OpenControlChannel"}
+
+func (d *decision) callerLocked() bool {
+	return d.a.Locks != nil && !slices.Contains(unlocked, d.row.Action) && d.a.Locks.Caller(d.caller, d.scope)
+}
+
+// starting are the actions that a lock on a node or a document refuses.
+var starting = []string{
+	"ssm:SendCommand", "ssm:StartSession", "ssm:ResumeSession", "ssm:StartAutomationExecution", "ssm:StartChangeRequestExecution", "watchbill:StartRollout",
+}
+
+func (d *decision) resourceLocked(action, arn string) bool {
+	return d.a.Locks != nil && slices.Contains(starting, action) && d.a.Locks.Resource(d.scope, arn)
 }
 
 // all decides on every resource of the input.
@@ -191,6 +240,9 @@ func (d *decision) extra() error {
 func (d *decision) allow(action string, arns []string) error {
 	allowed := false
 	for _, arn := range arns {
+		if d.resourceLocked(action, arn) {
+			return d.denied(action, arn, locked)
+		}
 		got, err := d.effect(action, arn)
 		if err != nil {
 			return err
@@ -223,6 +275,7 @@ const (
 	unknown  reason = iota // no row, or nobody calls
 	implicit               // nothing allows it
 	explicit               // something denies it
+	locked                 // a lock is on it
 )
 
 // denied is AWS's AccessDenied, in the words and under the code of the service.
@@ -238,6 +291,8 @@ func (d *decision) denied(action, resource string, why reason) error {
 	switch why {
 	case implicit:
 		text += " because no identity-based policy allows the " + action + " action"
+	case locked:
+		text += " because of a lock"
 	case explicit:
 		text += " with an explicit deny in an identity-based policy"
 	}

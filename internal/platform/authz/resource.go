@@ -63,6 +63,12 @@ func arnOf(kind, id, second string, s db.Scope) []string {
 		return []string{typedARN(id, second, s)}
 	case "incident":
 		return incidentARNs(id)
+	case "bucket":
+		return []string{"arn:aws:s3:::" + id}
+	case "object":
+		return []string{"arn:aws:s3:::" + second + "/" + id}
+	case "log-group", "log-group-all", "log-stream":
+		return []string{logARN(kind, id, second, s)}
 	}
 	switch kind {
 	case "document":
@@ -93,6 +99,22 @@ func arnOf(kind, id, second string, s db.Scope) []string {
 		service = "ssm"
 	}
 	return []string{"arn:aws:" + service + ":" + s.Region + ":" + s.Account + ":" + kind + "/" + id}
+}
+
+// logARN is the ARN of a log group or stream, whose policies are written with ":*" at
+// the end of the group or without.
+func logARN(kind, id, second string, s db.Scope) string {
+	group := strings.TrimSuffix(id, ":*")
+	if !arn.Is(id) {
+		group = "arn:aws:logs:" + s.Region + ":" + s.Account + ":log-group:" + id
+	}
+	switch kind {
+	case "log-stream":
+		return group + ":log-stream:" + second
+	case "log-group-all":
+		return group + ":*"
+	}
+	return group
 }
 
 func ssmARN(s db.Scope, resource string) string {

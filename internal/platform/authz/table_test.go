@@ -9,13 +9,15 @@ import (
 
 	"github.com/watchbill/watchbill/internal/api/contacts"
 	"github.com/watchbill/watchbill/internal/api/incidents"
+	"github.com/watchbill/watchbill/internal/api/kms"
+	"github.com/watchbill/watchbill/internal/api/logs"
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/api/sts"
 	"github.com/watchbill/watchbill/internal/api/watchbill"
 	"github.com/watchbill/watchbill/internal/wire/shape"
 )
 
-var models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, sts.Model, watchbill.Model}
+var models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, sts.Model, watchbill.Model, kms.Model, logs.Model}
 
 // An operation without a row does not pass the build.
 func TestEveryOperationHasARow(t *testing.T) {

@@ -12,12 +12,32 @@ import (
 )
 
 // served are the signing names that the hub answers to.
-var served = []string{"ssm", "ssm-incidents", "ssm-contacts", "sts", "ssmmessages", "ec2messages", "execute-api"}
+var served = []string{"ssm", "ssm-incidents", "ssm-contacts", "sts", "ssmmessages", "ec2messages", "execute-api", "watchbill", "kms", "logs", "s3"}
 
 // Authenticate checks the signature of a request. The context it returns, made
 // from the request's, carries the Caller and the scope; service is the signing
 // name. Errors are *sigv4.Error, in the words of the service.
 func (s *Service) Authenticate(r *http.Request, body []byte) (ctx context.Context, service string, err error) {
+	return s.authenticate(r, func(sig *sigv4.Signature, lookup sigv4.Lookup) error {
+		return s.verifier.Check(sig, r, body, time.Now(), lookup)
+	})
+}
+
+// AuthenticateStream is Authenticate for a request to S3 whose body is not read yet;
+// payload is what the request says of it, see sigv4.Verifier.CheckStream. The stream
+// checks a body that is signed in chunks.
+func (s *Service) AuthenticateStream(r *http.Request, payload string) (ctx context.Context, stream *sigv4.Stream, err error) {
+	ctx, service, err := s.authenticate(r, func(sig *sigv4.Signature, lookup sigv4.Lookup) (err error) {
+		stream, err = s.verifier.CheckStream(sig, r, payload, time.Now(), lookup)
+		return err
+	})
+	if err == nil && service != "s3" {
+		err = sigv4.BadScope(sigv4.Query, "Credential should be scoped to correct service: 's3'.")
+	}
+	return ctx, stream, err
+}
+
+func (s *Service) authenticate(r *http.Request, check func(*sigv4.Signature, sigv4.Lookup) error) (ctx context.Context, service string, err error) {
 	ctx = r.Context()
 	sig, err := sigv4.Parse(r)
 	if err != nil {
@@ -33,13 +53,30 @@ func (s *Service) Authenticate(r *http.Request, body []byte) (ctx context.Contex
 		caller = c
 		return secret, err
 	}
-	if err := s.verifier.Check(sig, r, body, time.Now(), lookup); err != nil {
+	if err := check(sig, lookup); err != nil {
 		return ctx, service, err
 	}
 	caller.AccessKeyID = sig.Scope.AccessKeyID
 	caller.SourceIP, _, _ = net.SplitHostPort(r.RemoteAddr)
 	ctx = db.WithScope(ctx, db.Scope{Account: s.config.Account, Region: sig.Scope.Region})
 	return With(ctx, caller), service, nil
+}
+
+// HoldsNodeToken says that a request carries the session token of a node, minted
+// here and in force, with the access key id that belongs to it. It is known from
+// the header alone, without the signature, which covers a body that may not have
+// been read yet: good for deciding how much of it to read, for nothing more.
+func (s *Service) HoldsNodeToken(r *http.Request) bool {
+	sig, err := sigv4.Parse(r)
+	if err != nil || sig.SessionToken == "" {
+		return false
+	}
+	x, ok := s.openToken(sig.SessionToken)
+	if !ok || x.Kind != Node || x.ID != sig.Scope.AccessKeyID || !time.Now().Before(db.FromMicros(x.Expires)) {
+		return false
+	}
+	_, ok = s.sessionCaller(x)
+	return ok
 }
 
 func (s *Service) checkScope(r *http.Request, c sigv4.Scope) error {

@@ -77,6 +77,15 @@ func (c Caller) Name() string {
 	return resource[strings.LastIndex(resource, "/")+1:]
 }
 
+// Source is the ARN of the principal that made the caller's temporary credentials,
+// "" without them.
+func (c Caller) Source() string {
+	if c.session == nil {
+		return ""
+	}
+	return c.session.Source
+}
+
 // Principal is the caller as the policy language sees it.
 func (c Caller) Principal() iampolicy.Principal {
 	p := iampolicy.Principal{ARN: c.ARN, Account: c.Account, Kind: iampolicy.User}

@@ -55,16 +55,27 @@ type Mailbox struct {
 // New makes the mailboxes of a store.
 func New(d *db.DB) *Mailbox { return &Mailbox{DB: d} }
 
-// Put adds a message for its node and wakes the node's reader after the commit.
-// A message with an id that the node has already is left as it is.
-func (m *Mailbox) Put(tx *db.Tx, msg Message) error {
-	_, err := tx.Exec(`insert into mailbox_message(account, region, node_id, id, kind, payload, state, created, deadline, due, sent, sends)
-		values($1, $2, $3, $4, $5, $6, $7, $8, $9, $8, 0, 0) on conflict(account, region, node_id, id) do nothing`,
-		tx.Scope.Account, tx.Scope.Region, msg.Node, msg.ID, msg.Kind, msg.Payload, Queued, db.Micros(tx.Now), db.Micros(msg.Deadline))
-	if err != nil {
+var putMessages = db.NewBulk(`insert into mailbox_message(account, region, node_id, id, kind, payload, state, created, deadline, due, sent, sends)`, 12,
+	"on conflict(account, region, node_id, id) do nothing")
+
+// Put adds messages for their nodes and wakes the nodes' readers after the
+// commit. A message with an id that the node has already is left as it is.
+func (m *Mailbox) Put(tx *db.Tx, list ...Message) error {
+	now := db.Micros(tx.Now)
+	args := make([]any, 0, 12*len(list))
+	for i := range list {
+		msg := &list[i]
+		args = append(args, tx.Scope.Account, tx.Scope.Region, msg.Node, msg.ID, msg.Kind, msg.Payload, Queued, now, db.Micros(msg.Deadline), now, 0, 0)
+	}
+	if err := putMessages.Run(tx, args); err != nil {
 		return fmt.Errorf("mailbox: put: %w", err)
 	}
-	return tx.Notify(topic(tx.Scope, msg.Node))
+	for i := range list {
+		if err := tx.Notify(topic(tx.Scope, list[i].Node)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Listen returns a channel that gets a value when there may be something new to
@@ -176,10 +187,10 @@ func (m *Mailbox) Ack(tx *db.Tx, node, id string) error {
 	return err
 }
 
-// Postpone keeps a message back until a time: the node has no room for it now.
-// It does so for unacknowledged messages only.
+// Postpone keeps a message back until a time: the node has no room for it now, so
+// that the time for sending it again begins anew. It does so for unacknowledged messages only.
 func (m *Mailbox) Postpone(tx *db.Tx, node, id string, until time.Time) error {
-	_, err := tx.Exec(`update mailbox_message set due = $5
+	_, err := tx.Exec(`update mailbox_message set due = $5, sent = 0, sends = 0
 		where account = $1 and region = $2 and node_id = $3 and id = $4 and state <> 'acknowledged'`,
 		tx.Scope.Account, tx.Scope.Region, node, id, db.Micros(until))
 	return err
@@ -195,10 +206,11 @@ func (m *Mailbox) StateOf(tx *db.Tx, node, id string) (state State, ok bool, err
 	return state, err == nil, err
 }
 
-// Remove forgets a message, whatever its state.
-func (m *Mailbox) Remove(tx *db.Tx, node, id string) error {
-	_, err := tx.Exec(`delete from mailbox_message where account = $1 and region = $2 and node_id = $3 and id = $4`,
-		tx.Scope.Account, tx.Scope.Region, node, id)
+// Remove forgets messages, whatever their state.
+func (m *Mailbox) Remove(tx *db.Tx, node string, ids ...string) error {
+	f := &db.Filter{}
+	f.And("account = ?", tx.Scope.Account).And("region = ?", tx.Scope.Region).And("node_id = ?", node).In("id", ids)
+	_, err := tx.Exec("delete from mailbox_message"+f.Where(), f.Args...)
 	return err
 }
 

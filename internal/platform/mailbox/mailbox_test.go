@@ -187,3 +187,16 @@ func TestReopenPostponeDeadline(t *testing.T) {
 		}
 	})
 }
+
+// A node that has no room has not got the message: the bound of sending again is for
+// those that it may have.
+func TestPostponedMessageIsNotTooOld(t *testing.T) {
+	inBubble(t, func(t *testing.T, b box) {
+		b.put("mi-1", "a")
+		for range 3 {
+			b.want(b.take("mi-1", 25*time.Minute), "a")
+			b.update(func(tx *db.Tx) error { return b.Postpone(tx, "mi-1", "a", tx.Now.Add(16*time.Minute)) })
+			<-time.After(16 * time.Minute)
+		}
+	})
+}

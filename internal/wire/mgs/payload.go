@@ -181,7 +181,8 @@ type JobOutput struct {
 	Step   string `json:"step"`
 	Stream string `json:"stream"` // "stdout" or "stderr"
 	Offset int64  `json:"offset"`
-	Data   []byte `json:"data"` // base64 in JSON; at most MaxOutputChunk bytes
+	Data   []byte `json:"data"`         // base64 in JSON; at most MaxOutputChunk bytes
+	End    bool   `json:"end,omitzero"` // the stream ends with this piece, which may be empty
 }
 
 // JobOutputAck gives the length of the stream that the hub holds durably; the
@@ -191,6 +192,7 @@ type JobOutputAck struct {
 	Step   string `json:"step"`
 	Stream string `json:"stream"`
 	Length int64  `json:"length"`
+	End    bool   `json:"end,omitzero"` // the hub has the whole stream
 }
 
 // JobID is the id of the job that runs a command on a node:

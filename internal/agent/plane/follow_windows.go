@@ -1,0 +1,3 @@
+package plane
+
+const noFollow = 0

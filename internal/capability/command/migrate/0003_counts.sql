@@ -1,0 +1,10 @@
+alter table command_command add column tally {json} not null default '{}';
+alter table command_command add column waiting bigint not null default 0;
+alter table command_command add column version bigint not null default 0;
+alter table command_command add column ramped bigint not null default 0;
+alter table command_command add column wave bigint not null default 0;
+alter table command_invocation add column version bigint not null default 0;
+alter table command_invocation add column why {text} not null default '';
+alter table command_invocation add column code bigint not null default -1;
+create index command_invocation_waiting on command_invocation(account, region, command_id, node_id) where dispatched = 0 and finished = 0;
+create index command_invocation_version on command_invocation(account, region, command_id, version, node_id);
