@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/wire/mgs"
+	"github.com/watchbill/watchbill/internal/wire/plane"
 	"github.com/watchbill/watchbill/internal/wire/sigv4"
 
 	"github.com/google/uuid"
@@ -110,6 +112,7 @@ func (h *hub) dial(ctx context.Context, path string, creds sigv4.Credentials) (*
 	d := websocket.Dialer{
 		Proxy: http.ProxyFromEnvironment, TLSClientConfig: h.tls.Clone(), HandshakeTimeout: dialTimeout,
 		ReadBufferSize: 4 << 10, WriteBufferSize: 4 << 10,
+		NetDialContext: plane.BulkDial((&net.Dialer{Timeout: dialTimeout}).DialContext),
 	}
 	d.TLSClientConfig.DynamicRecordSizingDisabled = true // small writes are single records anyway
 	conn, res, err := d.DialContext(ctx, address.String(), r.Header)

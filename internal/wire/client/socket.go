@@ -3,28 +3,31 @@ package client
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/watchbill/watchbill/internal/wire/plane"
 )
 
-const socketWait = 15 * time.Second
-
-// Socket opens the WebSocket of a stream URL, which the service gave, and trusts
-// whom the client trusts.
-func (c *Client) Socket(ctx context.Context, url string) (*websocket.Conn, error) {
-	d := websocket.Dialer{HandshakeTimeout: socketWait, Proxy: http.ProxyFromEnvironment}
+// Socket opens a WebSocket at an address that an operation gave, with the trust
+// of the client's calls. It is not signed.
+func (c *Client) Socket(ctx context.Context, address string) (*websocket.Conn, error) {
+	d := websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: 15 * time.Second, WriteBufferSize: 1 << 10}
 	if t, ok := c.http.Transport.(*http.Transport); ok && t.TLSClientConfig != nil {
 		d.TLSClientConfig = t.TLSClientConfig.Clone()
-		d.TLSClientConfig.NextProtos = nil // a WebSocket begins in HTTP/1.1
+		d.TLSClientConfig.NextProtos = nil // a WebSocket is HTTP/1.1
+		d.TLSClientConfig.DynamicRecordSizingDisabled = true
 	}
-	conn, answer, err := d.DialContext(ctx, url, nil)
-	if answer != nil && answer.Body != nil {
-		_ = answer.Body.Close()
+	d.NetDialContext = plane.BulkDial((&net.Dialer{Timeout: 10 * time.Second}).DialContext)
+	conn, res, err := d.DialContext(ctx, address, nil)
+	if err != nil && res != nil {
+		return nil, fmt.Errorf("client: %s: %w (HTTP %d)", address, err, res.StatusCode)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("client: %w", err)
+		return nil, fmt.Errorf("client: %s: %w", address, err)
 	}
 	return conn, nil
 }
