@@ -12,7 +12,8 @@ import (
 
 func agentCommand() *cobra.Command {
 	c := &cobra.Command{Use: "agent", Short: "Run this machine as a managed node"}
-	c.AddCommand(agentRegisterCommand(), agentRunCommand())
+	c.AddCommand(agentRegisterCommand(), agentRunCommand(), agentCheckCommand(), agentTrustCommand(), agentInstallCommand(), agentUninstallCommand())
+	c.PersistentPreRun = func(*cobra.Command, []string) { agent.SetVersion(version) }
 	return c
 }
 
@@ -52,5 +53,27 @@ func agentRunCommand() *cobra.Command {
 	f.BoolVar(&settings.AllowReboot, "allow-reboot", false, "let scripts restart this machine by exit code 194 (3010 on Windows)")
 	f.BoolVar(&settings.AllowLoopback, "allow-loopback", false, "let aws:downloadContent fetch from this machine itself")
 	f.TextVar(&level, "log-level", level, "debug, info, warn or error")
+	return c
+}
+
+func agentCheckCommand() *cobra.Command {
+	var state string
+	c := &cobra.Command{Use: "check", Short: "Reach the hub with a registration and print the agent's version", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		v, err := agent.Check(c.Context(), state)
+		if err == nil {
+			_, _ = fmt.Fprintln(c.OutOrStdout(), v)
+		}
+		return err
+	}}
+	c.Flags().StringVar(&state, "state", "", "directory for the agent's files (required)")
+	return c
+}
+
+func agentTrustCommand() *cobra.Command {
+	var state string
+	c := &cobra.Command{Use: "trust KEY", Short: "Trust a release key where the registration brought none", Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error {
+		return agent.Trust(state, args[0])
+	}}
+	c.Flags().StringVar(&state, "state", "", "directory for the agent's files (required)")
 	return c
 }

@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/watchbill/watchbill/internal/cli/plane"
 )
 
 var version = "dev" // set when it is built
@@ -26,10 +28,14 @@ func main() {
 	}
 }
 
-// report tells an error and answers the exit code; an exitCode was told already.
+// report tells an error and answers the exit code: that of a remote program where that
+// is all the error says; an exitCode was told already.
 func report(err error) int {
 	if code, ok := errors.AsType[exitCode](err); ok {
 		return int(code)
+	}
+	if e, ok := errors.AsType[*plane.Exit](err); ok {
+		return e.ExitCode()
 	}
 	fmt.Fprintln(os.Stderr, "watchbill: "+err.Error())
 	return 1
@@ -42,8 +48,11 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(serverCommand(), envCommand(), agentCommand(), opsCommand(), auditCommand(), versionCommand(),
-		execCommand(), rolloutCommand())
+	c.AddCommand(
+		serverCommand(), envCommand(), agentCommand(), nodesCommand(), nodeCommand(), execCommand(), rolloutCommand(), shellCommand(),
+		cpCommand(), tunnelCommand(), sessionsCommand(), replayCommand(), lockCommand(), releaseCommand(),
+		opsCommand(), auditCommand(), versionCommand(),
+	)
 	return c
 }
 

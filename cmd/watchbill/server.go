@@ -29,6 +29,7 @@ func serverCommand() *cobra.Command {
 	f.StringVar(&cfg.DevHTTP, "dev-http", "", "also serve plain HTTP on this loopback address")
 	f.StringVar(&cfg.AdminKey, "admin-key", "", "ID:SECRET of the first administrator's key, for tests")
 	f.StringSliceVar(&cfg.Names, "name", nil, "further names or addresses in the certificate")
+	f.StringVar(&cfg.ServiceDomain, "service-domain", "", "domain of the services' names, as ssm.REGION.DOMAIN, for stock agents")
 	f.StringVar(&cfg.PublicURL, "public-url", "", "where people reach the hub, for the links in pages")
 	f.DurationVar(&cfg.StageUnit, "stage-minute", time.Minute, "what one minute of an escalation plan lasts, for drills")
 	f.DurationVar(&cfg.NodeKeyAge, "node-key-age", 30*24*time.Hour, "how old the key of a node gets before it is told to make a new one, 0 for ever")

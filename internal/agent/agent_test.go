@@ -118,9 +118,9 @@ func TestSessionIsRefusedAloud(t *testing.T) {
 	run(t, h.register())
 	l := h.link()
 	l.send(mgs.TypeInteractiveShell, map[string]any{"TaskId": "operator-1", "Content": "{}", "SchemaVersion": 1})
-	var end taskComplete
+	var end mgs.AgentTaskComplete
 	l.until(mgs.TypeAgentTaskComplete, &end)
-	if end.TaskID != "operator-1" || end.FinalTaskStatus != "Failed" || !strings.Contains(end.Output, "does not support sessions") {
+	if end.TaskID != "operator-1" || end.FinalTaskStatus != "Failed" || !strings.Contains(end.Output, "cannot be read") {
 		t.Errorf("%+v", end)
 	}
 }
@@ -268,5 +268,29 @@ func TestRunWithoutRegistration(t *testing.T) {
 	err := Run(t.Context(), filepath.Join(t.TempDir(), "none"), nil)
 	if err == nil || !strings.Contains(err.Error(), "not registered") {
 		t.Errorf("Run: %v", err)
+	}
+}
+
+// TestReplacedProgramsDoNotFight takes the channel from each other: over a day
+// there are few changes.
+func TestReplacedProgramsDoNotFight(t *testing.T) {
+	var y yielding
+	held, changes := time.Duration(0), 0
+	for held < 24*time.Hour {
+		wait := y.next(time.Minute)
+		if wait < yieldFirst || wait > yieldMax*3/2 {
+			t.Fatalf("waits %v", wait)
+		}
+		held += wait
+		changes++
+	}
+	if changes > 32 {
+		t.Errorf("%d changes in a day", changes)
+	}
+	if wait := y.next(3 * time.Hour); wait > 2*yieldFirst {
+		t.Errorf("waits %v after a channel that was held long", wait)
+	}
+	if !wasReplaced(&hubError{Code: codeReplaced}) || wasReplaced(nil) {
+		t.Error("the reason is not seen")
 	}
 }

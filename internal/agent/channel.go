@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/wire/mgs"
+	"github.com/watchbill/watchbill/internal/wire/plane"
 	"github.com/watchbill/watchbill/internal/wire/sigv4"
 
 	"github.com/google/uuid"
@@ -25,7 +27,6 @@ const (
 	silence      = 60 * time.Second // a channel on which nothing comes is dead
 	writeTimeout = 10 * time.Second
 	dialTimeout  = 15 * time.Second
-	replacedWait = 30 * time.Second
 )
 
 // channel is an open control channel.
@@ -58,6 +59,7 @@ func (n *node) openAndServe(ctx context.Context) (opened bool, err error) {
 	}
 	defer c.conn.Close()
 	n.log.Info("control channel open")
+	n.once.Do(func() { close(n.reached) })
 	return true, n.serve(c)
 }
 
@@ -110,7 +112,9 @@ func (h *hub) dial(ctx context.Context, path string, creds sigv4.Credentials) (*
 	d := websocket.Dialer{
 		Proxy: http.ProxyFromEnvironment, TLSClientConfig: h.tls.Clone(), HandshakeTimeout: dialTimeout,
 		ReadBufferSize: 4 << 10, WriteBufferSize: 4 << 10,
+		NetDialContext: plane.BulkDial((&net.Dialer{Timeout: dialTimeout}).DialContext),
 	}
+	d.TLSClientConfig.DynamicRecordSizingDisabled = true // small writes are single records anyway
 	conn, res, err := d.DialContext(ctx, address.String(), r.Header)
 	if errors.Is(err, websocket.ErrBadHandshake) && res != nil {
 		return nil, &hubError{Status: res.StatusCode, After: retryAfter(res.Header.Get("Retry-After"))}
@@ -208,12 +212,16 @@ func (n *node) handle(c *channel, m *mgs.Message) error {
 		if mgs.Decode(m.Payload, &ack) == nil {
 			n.held(c, ack)
 		}
-	case mgs.TypeInteractiveShell:
-		return n.refuseSession(c, m)
+	case mgs.TypeInteractiveShell, mgs.TypeAgentTaskAcknowledge:
+		n.handleSession(m)
 	case mgs.TypeChannelClosed:
 		var closed mgs.ChannelClosed
-		if mgs.Decode(m.Payload, &closed) == nil && closed.SessionID == "" {
-			return &hubError{Code: "ChannelReplaced", Message: "the hub closed this channel for another one of the same node: does a second program use this registration?", After: replacedWait}
+		if mgs.Decode(m.Payload, &closed) != nil {
+			return nil
+		}
+		n.sessions.Close(closed.SessionID)
+		if closed.SessionID == "" {
+			return &hubError{Code: codeReplaced, Message: "the hub closed this channel for another one of the same node: does a second program use this registration?"}
 		}
 	}
 	return nil
@@ -236,37 +244,6 @@ func (n *node) handleJob(c *channel, m *mgs.Message) error {
 		got.then() // the job is kept, whether the hub has heard of it or not
 	}
 	return err
-}
-
-// taskComplete is the payload of agent_task_complete.
-type taskComplete struct {
-	SchemaVersion   int
-	TaskID          string `json:"TaskId"`
-	Topic           string
-	FinalTaskStatus string
-	InstanceID      string `json:"InstanceId"`
-	Output          string
-	RetryNumber     int
-}
-
-// refuseSession ends a session that the hub wants to open, so that its client
-// learns the reason instead of waiting.
-func (n *node) refuseSession(c *channel, m *mgs.Message) error {
-	var task struct {
-		TaskID string `json:"TaskId"`
-	}
-	if err := mgs.Decode(m.Payload, &task); err != nil {
-		n.log.Warn("a session request cannot be read", "error", err.Error())
-		return nil
-	}
-	end, err := mgs.Encode(mgs.TypeAgentTaskComplete, taskComplete{
-		SchemaVersion: 1, TaskID: task.TaskID, Topic: mgs.TypeAgentTaskComplete, FinalTaskStatus: "Failed",
-		InstanceID: n.id, Output: "this node does not support sessions", RetryNumber: 1,
-	})
-	if err != nil {
-		return err
-	}
-	return c.send(end)
 }
 
 var retryHint = regexp.MustCompile(`\bretry-after=([0-9]{1,4})\b`)

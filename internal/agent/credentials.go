@@ -23,6 +23,7 @@ type role struct {
 	key   *rsa.PrivateKey
 	creds sigv4.Credentials
 	renew time.Time // by the hub's clock
+	still bool      // the key stays as it is: another program may use the directory
 }
 
 func newRole(h *hub, dir string, s *state) (*role, error) {
@@ -57,7 +58,7 @@ func (r *role) get(ctx context.Context) (sigv4.Credentials, error) {
 	life := time.UnixMilli(int64(token.TokenExpirationDate * 1000)).Sub(now)
 	r.creds = sigv4.Credentials{AccessKeyID: token.AccessKeyID, SecretAccessKey: token.SecretAccessKey, SessionToken: token.SessionToken}
 	r.renew = now.Add(life / 2)
-	if token.UpdateKeyPair {
+	if token.UpdateKeyPair && !r.still {
 		return r.creds, r.rotate(ctx)
 	}
 	return r.creds, nil

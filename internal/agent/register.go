@@ -61,6 +61,8 @@ func Register(ctx context.Context, c Config) (instanceID string, err error) {
 	var out struct {
 		InstanceID string `json:"InstanceId"`
 		Region     string
+
+		ReleaseKeys []string
 	}
 	if err := h.call(ctx, "RegisterManagedInstance", in, &out, unsigned); err != nil {
 		return "", refusal(err)
@@ -68,7 +70,7 @@ func Register(ctx context.Context, c Config) (instanceID string, err error) {
 	if out.InstanceID == "" {
 		return "", fmt.Errorf("the hub at %s gave no node id", h.base)
 	}
-	s.InstanceID = out.InstanceID
+	s.InstanceID, s.ReleaseKeys = out.InstanceID, out.ReleaseKeys
 	for _, region := range []string{s.Region, out.Region, defaultRegion} {
 		if s.Region == "" {
 			s.Region = region

@@ -11,6 +11,8 @@ import (
 
 	"github.com/watchbill/watchbill/internal/agent/ledger"
 	"github.com/watchbill/watchbill/internal/agent/runner"
+	"github.com/watchbill/watchbill/internal/agent/session"
+	"github.com/watchbill/watchbill/internal/agent/update"
 )
 
 // Intervals and limits of a running node.
@@ -20,6 +22,8 @@ const (
 	keepOutputs = 14 * 24 * time.Hour
 	maxOutputs  = 1 << 30 // bytes of the files of all ended commands
 	pruneEvery  = time.Hour
+	slimFirst   = 15 * time.Second
+	slimEvery   = 10 * time.Minute
 	staleAfter  = time.Hour // a command that waited longer for a restart does not run
 	maxRunning  = 5         // commands at a time, as the stock agent
 	maxWaiting  = 50        // accepted and not started; the hub keeps the others
@@ -27,25 +31,29 @@ const (
 
 // node is a running node program.
 type node struct {
-	log     *slog.Logger
-	id      string
-	hub     *hub
-	role    *role
-	ledger  *ledger.Ledger
-	runner  runner.Runner
-	outputs *outputs
-	slots   chan struct{} // holds one element for each running command
-	jobs    sync.WaitGroup
-	stop    context.Context // ends, with runner.ErrStopped, when the node stops
-	leave   chan error      // ends the run with ErrRestart
-	reboot  func() error
-	boot    string // id of the machine's start, "" when it cannot be had
+	log      *slog.Logger
+	id       string
+	hub      *hub
+	role     *role
+	ledger   *ledger.Ledger
+	runner   runner.Runner
+	outputs  *outputs
+	sessions *session.Service
+	slots    chan struct{} // holds one element for each running command
+	jobs     sync.WaitGroup
+	stop     context.Context // ends, with runner.ErrStopped, when the node stops
+	leave    chan error      // ends the run with ErrRestart
+	reboot   func() error
+	updates  *update.Updater
+	boot     string // id of the machine's start, "" when it cannot be had
 
 	mu      sync.Mutex
 	cancels map[string]context.CancelCauseFunc // commands that wait or run
 	channel *channel                           // nil while there is none
 	leaving bool                               // no command is launched any more: a restart is due
 	sent    map[string]sending                 // replies, by id
+	once    sync.Once
+	reached chan struct{} // closed when the first control channel is open
 }
 
 // Settings are what the operator of a node decides. The zero value is the
@@ -83,6 +91,17 @@ func (o Settings) Run(ctx context.Context, stateDir string, log *slog.Logger) er
 		return err
 	}
 	n.equip(o)
+	next, err := n.updates.Begin()
+	if err != nil {
+		return fmt.Errorf("the update of the node program: %w", err)
+	}
+	if next == update.Restart {
+		log.Error("the new program did not reach the hub, the one before it is back")
+		return ErrRestart
+	}
+	if next == update.Prove {
+		go n.prove()
+	}
 	return n.run(ctx)
 }
 
@@ -112,10 +131,14 @@ func newNode(stateDir string, s *state, log *slog.Logger) (*node, error) {
 		outputs: newOutputs(),
 		slots:   make(chan struct{}, maxRunning),
 		cancels: map[string]context.CancelCauseFunc{}, sent: map[string]sending{},
-		leave: make(chan error, 1), reboot: reboot, boot: bootID(),
+		leave: make(chan error, 1), reboot: reboot, boot: bootID(), reached: make(chan struct{}),
+	}
+	if n.updates, err = n.updater(dir, s); err != nil {
+		return nil, err
 	}
 	n.runner.Stored, n.runner.Document = n.stored, n.Document
-	return n, nil
+	n.sessions, err = n.newSessions(dir)
+	return n, err
 }
 
 func (n *node) run(ctx context.Context) error {
@@ -127,9 +150,13 @@ func (n *node) run(ctx context.Context) error {
 	if err := n.recover(); err != nil {
 		return err
 	}
+	n.jobs.Go(func() {
+		<-stop.Done()
+		n.sessions.Shutdown()
+	})
 	n.log.Info("node started", "hub", n.hub.base.String(), "version", Version)
 	var loops sync.WaitGroup
-	for _, loop := range []func(context.Context){n.keepChannel, n.keepHealth, n.keepPruned} {
+	for _, loop := range []func(context.Context){n.keepChannel, n.keepHealth, n.keepPruned, n.keepSlim} {
 		loops.Go(func() { loop(ctx) })
 	}
 	var err error
@@ -208,10 +235,21 @@ func (n *node) keepPruned(ctx context.Context) {
 	}
 }
 
+// keepSlim gives memory back when no command has run for a while.
+func (n *node) keepSlim(ctx context.Context) {
+	for delay := slimFirst; pause(ctx, delay); delay = slimEvery {
+		if n.busyWith() == 0 {
+			slim()
+		}
+	}
+}
+
 // keepChannel keeps the control channel open.
 func (n *node) keepChannel(ctx context.Context) {
 	var wait backoff
+	var replaced yielding
 	for {
+		began := time.Now()
 		opened, err := n.openAndServe(ctx)
 		if ctx.Err() != nil {
 			return
@@ -220,6 +258,10 @@ func (n *node) keepChannel(ctx context.Context) {
 			wait.reset()
 		}
 		delay := wait.next(err)
+		if wasReplaced(err) {
+			delay = replaced.next(time.Since(began))
+			n.log.Error("another program has the registration of this node: the newest one wins, this one waits", "again", delay.Round(time.Second).String())
+		}
 		n.log.Warn("no control channel", "error", errorText(err), "again", delay.Round(time.Millisecond).String())
 		if !pause(ctx, delay) {
 			return

@@ -10,12 +10,27 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 
 	"github.com/watchbill/watchbill/internal/agent/durable"
 )
 
-// Version is the version that the node reports, in AWS's form.
-const Version = "1.0.0.0"
+// Version is the version that the node reports, in AWS's form of four numbers.
+// The program sets it before it does anything else.
+var Version = "1.0.0.0"
+
+var versionForm = regexp.MustCompile(`^v?([0-9]+(?:\.[0-9]+){0,3})$`)
+
+// SetVersion takes the version of the build, when it is one to four numbers,
+// with a v or without.
+func SetVersion(build string) {
+	m := versionForm.FindStringSubmatch(build)
+	if m == nil {
+		return
+	}
+	Version = m[1] + strings.Repeat(".0", 3-strings.Count(m[1], "."))
+}
 
 // ErrNotRegistered says that a state directory holds no registration.
 var ErrNotRegistered = errors.New("this node is not registered: run `watchbill agent register` first")
@@ -31,6 +46,8 @@ type state struct {
 	Fingerprint  string `json:"fingerprint"`
 	Key          string `json:"key"`              // PEM, PKCS #8
 	NextKey      string `json:"nextKey,omitzero"` // a rotation was begun
+
+	ReleaseKeys []string `json:"releaseKeys,omitzero"` // that updates of the program are signed with
 }
 
 func statePath(dir string) string { return filepath.Join(dir, "state.json") }

@@ -15,6 +15,11 @@ import (
 // and the keeping of the answer leaves a repetition of these without it.
 var noAnswer = map[string]string{}
 
+// noRepetition lists the packages whose calls are never answered from memory, and why.
+var noRepetition = map[string]string{
+	"bucket": "an answer of S3 is no output of a model; a repetition puts or deletes the same again",
+}
+
 // TestMutationsNameTheirAnswer wants audit.Answer in each operation that changes
 // something, or in a function of its package that the operation calls itself.
 func TestMutationsNameTheirAnswer(t *testing.T) {
@@ -28,6 +33,9 @@ func TestMutationsNameTheirAnswer(t *testing.T) {
 		unused[name] = true
 	}
 	for _, dir := range dirs {
+		if noRepetition[filepath.Base(dir)] != "" {
+			continue
+		}
 		all := functions(t, dir)
 		for name, body := range all {
 			operation, isMethod := strings.CutPrefix(name, "Service.")

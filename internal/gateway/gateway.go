@@ -6,11 +6,13 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/watchbill/watchbill/internal/capability/command"
 	"github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/capability/session"
+	"github.com/watchbill/watchbill/internal/gateway/relay"
 	"github.com/watchbill/watchbill/internal/platform/mailbox"
 	"github.com/watchbill/watchbill/internal/wire"
 )
@@ -20,6 +22,7 @@ type Config struct {
 	Nodes    *node.Service
 	Commands *command.Service
 	Sessions *session.Service
+	Relay    *relay.Relay
 	Mailbox  *mailbox.Mailbox
 
 	// Authenticate checks the signature of a request with its body and gives
@@ -35,6 +38,9 @@ type Config struct {
 
 	// MaxChannels is how many control channels are open at most, 0 for 50,000.
 	MaxChannels int
+	// ReleaseKeys are the keys that a node trusts for updates of its program,
+	// handed to it when it registers. It may be nil.
+	ReleaseKeys func() []string
 
 	Logger *slog.Logger
 }
@@ -52,6 +58,8 @@ type Gateway struct {
 	open     sync.WaitGroup
 	draining chan struct{}
 	drain    sync.Once
+
+	strangers atomic.Int64 // data channels whose token is not known yet
 }
 
 // New makes a gateway.
@@ -72,6 +80,7 @@ func (g *Gateway) Handler() http.Handler {
 	mux.HandleFunc("POST /v1/control-channel/{node}", g.createControlChannel)
 	mux.HandleFunc("GET /v1/control-channel/{node}", g.openControlChannel)
 	mux.HandleFunc("POST /v1/data-channel/{session}", g.createDataChannel)
+	mux.HandleFunc("GET /v1/data-channel/{session}", g.openDataChannel)
 	return mux
 }
 

@@ -28,6 +28,7 @@ import (
 	"github.com/watchbill/watchbill/internal/capability/command"
 	"github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/capability/session"
+	"github.com/watchbill/watchbill/internal/gateway/relay"
 	"github.com/watchbill/watchbill/internal/platform/authz"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/db/dbtest"
@@ -60,6 +61,7 @@ type hub struct {
 	t        *testing.T
 	ctx      context.Context
 	gateway  *Gateway
+	relay    *relay.Relay
 	nodes    *node.Service
 	commands *command.Service
 	sessions *session.Service
@@ -87,7 +89,8 @@ func newHubOn(t *testing.T, d *db.DB, sealKey string) *hub {
 	h.nodes = node.New(node.Service{DB: d, Tasks: e, Journal: j, Mailbox: m, Mint: mint(who)})
 	h.commands = command.New(command.Service{DB: d, Tasks: e, Journal: j, Mailbox: m, Nodes: h.nodes, Documents: findDocument, Sealer: sealer})
 	h.sessions = newSessions(t, d, e, j, m, h.nodes, sealer)
-	h.gateway = New(Config{Nodes: h.nodes, Commands: h.commands, Sessions: h.sessions, Mailbox: m, Authenticate: who.Authenticate, Authorize: authz.New(nil).Authorize, Observe: h.observe, Logger: quiet})
+	h.relay = relay.New(relay.Config{Sessions: h.sessions, Logger: quiet})
+	h.gateway = New(Config{Nodes: h.nodes, Commands: h.commands, Sessions: h.sessions, Relay: h.relay, Mailbox: m, Authenticate: who.Authenticate, Authorize: authz.New(nil).Authorize, Observe: h.observe, Logger: quiet})
 	j.Subscribe(journal.Subscription{
 		Name:   "test",
 		Kinds:  []string{"node.online", "node.offline", "node.channel.replaced", "node.channel.contested", "command.delivered", "command.finished", "command.report.refused"},

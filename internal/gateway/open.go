@@ -50,15 +50,18 @@ func (g *Gateway) createControlChannel(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(mgs.MarshalToken("CreateControlChannel", token))
 }
 
-// createDataChannel: there are no sessions yet. This text makes the stock
-// agent give up at once instead of asking again and again.
-func (g *Gateway) createDataChannel(w http.ResponseWriter, r *http.Request) {
-	g.answer(w, r, fault.New(http.StatusBadRequest, "InvalidRequestException", "Session is already terminated"))
-}
-
 // authenticate checks that the node of the path itself signed the request and may
 // call the operation. The context tells who called also when the answer is no.
 func (g *Gateway) authenticate(w http.ResponseWriter, r *http.Request, operation string) (context.Context, []byte, error) {
+	ctx, body, err := g.nodeCall(w, r, operation)
+	if err == nil && identity.From(ctx).NodeID() != r.PathValue("node") {
+		err = fault.AccessDenied("The channel belongs to another node.")
+	}
+	return ctx, body, err
+}
+
+// nodeCall checks that a node signed the request and may call the operation.
+func (g *Gateway) nodeCall(w http.ResponseWriter, r *http.Request, operation string) (context.Context, []byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxOpenBody))
 	if err != nil {
 		return r.Context(), nil, fault.TooLarge(maxOpenBody)
@@ -76,7 +79,7 @@ func (g *Gateway) authenticate(w http.ResponseWriter, r *http.Request, operation
 	if err != nil {
 		return ctx, nil, err
 	}
-	if id := caller.NodeID(); id == "" || id != r.PathValue("node") {
+	if caller.NodeID() == "" {
 		return ctx, nil, fault.AccessDenied("The channel belongs to another node.")
 	}
 	return allowed, body, nil
@@ -90,13 +93,19 @@ type xmlFault struct {
 
 // refuse answers an error once it is recorded.
 func (g *Gateway) refuse(ctx context.Context, w http.ResponseWriter, r *http.Request, operation string, err error) {
-	if g.Observe != nil {
-		now, coded := time.Now(), fault.Of(err)
-		c := wire.Call{Service: "ssmmessages", Operation: operation, RequestID: uuid.NewString(), Started: now, Status: coded.HTTPStatus(), Err: coded}
-		c.Source, _, _ = net.SplitHostPort(r.RemoteAddr)
-		g.Observe(ctx, c)
-	}
+	g.seen(ctx, r, operation, err)
 	g.answer(w, r, err)
+}
+
+// seen records that a request was refused.
+func (g *Gateway) seen(ctx context.Context, r *http.Request, operation string, err error) {
+	if g.Observe == nil {
+		return
+	}
+	now, coded := time.Now(), fault.Of(err)
+	c := wire.Call{Service: "ssmmessages", Operation: operation, RequestID: uuid.NewString(), Started: now, Status: coded.HTTPStatus(), Err: coded}
+	c.Source, _, _ = net.SplitHostPort(r.RemoteAddr)
+	g.Observe(ctx, c)
 }
 
 func (g *Gateway) answer(w http.ResponseWriter, r *http.Request, err error) {

@@ -52,7 +52,7 @@ func decode(body []byte, v any) error {
 }
 
 // register answers RegisterManagedInstance, which is not signed: the
-// activation code is the proof. Region is our own addition.
+// activation code is the proof. Region and ReleaseKeys are our own addition.
 func (g *Gateway) register(ctx context.Context, r *http.Request, body []byte) (any, error) {
 	if r.Header.Get("Authorization") != "" {
 		return nil, fault.Validation("A registration is made with an activation, not with credentials.")
@@ -77,7 +77,11 @@ func (g *Gateway) register(ctx context.Context, r *http.Request, body []byte) (a
 	if err != nil {
 		return nil, err
 	}
-	return map[string]string{"InstanceId": id, "Region": n.Scope.Region}, nil
+	out := map[string]any{"InstanceId": id, "Region": n.Scope.Region}
+	if g.ReleaseKeys != nil {
+		out["ReleaseKeys"] = g.ReleaseKeys()
+	}
+	return out, nil
 }
 
 // roleToken answers RequestManagedInstanceRoleToken. All members of the answer

@@ -13,12 +13,16 @@ import (
 	"github.com/watchbill/watchbill/internal/api/watchbill"
 	"github.com/watchbill/watchbill/internal/capability/alarm"
 	"github.com/watchbill/watchbill/internal/capability/automation"
+	"github.com/watchbill/watchbill/internal/capability/bucket"
 	"github.com/watchbill/watchbill/internal/capability/command"
+	"github.com/watchbill/watchbill/internal/capability/compliance"
 	"github.com/watchbill/watchbill/internal/capability/contact"
 	"github.com/watchbill/watchbill/internal/capability/document"
 	"github.com/watchbill/watchbill/internal/capability/engage"
 	"github.com/watchbill/watchbill/internal/capability/incident"
+	"github.com/watchbill/watchbill/internal/capability/inventory"
 	"github.com/watchbill/watchbill/internal/capability/key"
+	"github.com/watchbill/watchbill/internal/capability/loggroup"
 	"github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/capability/opsitem"
 	"github.com/watchbill/watchbill/internal/capability/parameter"
@@ -31,6 +35,8 @@ import (
 	"github.com/watchbill/watchbill/internal/channel/inbox"
 	"github.com/watchbill/watchbill/internal/channel/topic"
 	"github.com/watchbill/watchbill/internal/gateway"
+	"github.com/watchbill/watchbill/internal/gateway/plane"
+	"github.com/watchbill/watchbill/internal/gateway/relay"
 	"github.com/watchbill/watchbill/internal/intake"
 	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/authz"
@@ -52,14 +58,17 @@ var models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, stsapi.M
 var migrations = []db.Migrations{
 	Migrations, task.Migrations, journal.Migrations, audit.Migrations, identity.Migrations, tagging.Migrations, mailbox.Migrations, lock.Migrations,
 	parameter.Migrations, setting.Migrations, document.Migrations, node.Migrations, command.Migrations, rollout.Migrations, session.Migrations, automation.Migrations,
-	key.Migrations,
+	key.Migrations, bucket.Migrations, loggroup.Migrations,
 	contact.Migrations, engage.Migrations, inbox.Migrations, opsitem.Migrations, incident.Migrations, alarm.Migrations,
+	inventory.Migrations, compliance.Migrations,
 }
 
 // capabilities are the slices of the product, in the order in which they are made.
 type capabilities struct {
 	caller     lateCaller
 	key        *key.Service
+	bucket     *bucket.Service
+	loggroup   *loggroup.Service
 	setting    *setting.Service
 	parameter  *parameter.Service
 	tag        *tag.Service
@@ -79,16 +88,21 @@ type capabilities struct {
 	intake     *intake.Service
 	intakeFile *intake.File
 	sts        *sts.Service
+	inventory  *inventory.Service
+	compliance *compliance.Service
+	relay      *relay.Relay
 	gateway    *gateway.Gateway
+	plane      *plane.Hub
 }
 
 // bindings are the operations of all capabilities. It needs no store: the list of
 // operations is made from it too.
 func bindings(c *capabilities) (out []wire.Binding) {
 	for _, ops := range [][]wire.Binding{
-		c.key.Operations(),
+		c.key.Operations(), c.loggroup.Operations(),
 		c.setting.Operations(), c.parameter.Operations(), c.tag.Operations(), c.document.Operations(), c.node.Operations(),
 		c.command.Operations(), c.rollout.Operations(), c.session.Operations(), c.lock.Operations(), c.automation.Operations(), c.contact.Operations(), c.engage.Operations(), c.sts.Operations(), c.opsitem.Operations(), c.incident.Operations(),
+		c.inventory.Operations(), c.compliance.Operations(),
 	} {
 		out = append(out, ops...)
 	}
@@ -120,9 +134,13 @@ func (h *hub) openCapabilities() (err error) {
 		Caller: &c.caller, Log: h.log, PassRole: h.passRole,
 	})
 	c.sts = sts.New(sts.Service{DB: h.db, Journal: p.journal, Identity: p.identity})
+	c.inventory = inventory.New(inventory.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Nodes: c.node})
+	c.compliance = compliance.New(compliance.Service{DB: h.db, Journal: p.journal, Exists: h.nodeExists})
+	c.relay = relay.New(relay.Config{Sessions: c.session, Unwrap: h.unwrapDataKey, Logger: h.log})
 	c.gateway = gateway.New(gateway.Config{
-		Nodes: c.node, Commands: c.command, Sessions: c.session, Mailbox: p.mailbox, Authenticate: p.identity.Authenticate, Authorize: p.authz.Authorize, Observe: h.observe, Logger: h.log,
+		Nodes: c.node, Commands: c.command, Sessions: c.session, Relay: c.relay, Mailbox: p.mailbox, Authenticate: p.identity.Authenticate, Authorize: p.authz.Authorize, Observe: h.observe, ReleaseKeys: h.releaseKeys, Logger: h.log,
 	})
+	c.plane = plane.NewHub(plane.Config{Sessions: c.session, Authenticate: p.identity.Authenticate, Authorize: p.authz.Authorize, Logger: h.log})
 	return h.openPeople()
 }
 
@@ -181,6 +199,8 @@ func (h *hub) path(name string) string { return filepath.Join(h.cfg.Data, name) 
 // addBackground adds the work of capabilities that goes on all the time.
 func (h *hub) addBackground() {
 	h.background["gateway"] = h.all.gateway.Run
+	h.background["plane"] = h.all.plane.Run
+	h.background["relay"] = h.all.relay.Run
 	h.background["locks"] = h.all.lock.Run
 	h.background["intake"] = h.all.intakeFile.Watch
 }

@@ -22,6 +22,9 @@ type Config struct {
 	Account string   // 12 digits
 	Regions []string // the first is home
 	Names   []string // further names in the certificate
+	// ServiceDomain has the names of the services in it, as ssm.REGION.DOMAIN and
+	// BUCKET.s3.REGION.DOMAIN; "" for none.
+	ServiceDomain string
 	// PublicURL is where people reach the hub, for the links in pages; "" for the
 	// address of the listener. Hubs on one store need it: a link outlives its hub.
 	PublicURL string
@@ -46,6 +49,7 @@ const (
 
 var (
 	accountForm = regexp.MustCompile(`^[0-9]{12}$`)
+	domainForm  = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
 	regionForm  = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
 )
 
@@ -75,6 +79,9 @@ func (c *Config) check() error {
 	}
 	if c.AdminKey != "" && !strings.Contains(c.AdminKey, ":") {
 		return errors.New("--admin-key: write ID:SECRET")
+	}
+	if c.ServiceDomain = strings.ToLower(strings.Trim(c.ServiceDomain, ".")); c.ServiceDomain != "" && !domainName(c.ServiceDomain) {
+		return fmt.Errorf("--service-domain %q: write a domain as hub.example.com", c.ServiceDomain)
 	}
 	if c.networks, err = parseNetworks(c.AllowPrivate); err != nil {
 		return err

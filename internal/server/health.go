@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/wire"
+	"github.com/watchbill/watchbill/internal/wire/s3"
 )
 
 // metrics are the hub's own; label values come from fixed sets, never from input.
@@ -48,7 +50,7 @@ func (m *metrics) observe(c wire.Call) {
 var known = func() func(service, operation string) bool {
 	type name struct{ service, operation string }
 	names := map[name]bool{}
-	for _, m := range models {
+	for _, m := range append(slices.Clone(models), s3.Model) {
 		for _, op := range m.Operations {
 			names[name{m.SigningName, op.Name}] = true
 		}

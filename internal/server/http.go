@@ -7,7 +7,9 @@ import (
 
 	"github.com/watchbill/watchbill/internal/capability/engage"
 	"github.com/watchbill/watchbill/internal/channel/inbox"
+	"github.com/watchbill/watchbill/internal/gateway/plane"
 	"github.com/watchbill/watchbill/internal/intake"
+	"github.com/watchbill/watchbill/internal/wire/s3"
 )
 
 // handler serves everything on the one port. The API is not under a ServeMux, which
@@ -20,9 +22,15 @@ func (h *hub) handler() http.Handler {
 	mux.Handle("/inbox/", h.all.inbox.ListHandler(h.log))
 	mux.Handle(engage.LinkPath, inbox.LinkHandler(h.all.engage, h.log))
 	mux.Handle("/v1/", h.all.gateway.Handler())
+	mux.Handle(plane.Path, h.all.plane.Handler())
 	mux.Handle(intake.Path, h.all.intake)
+	mux.HandleFunc("GET "+releasesPath, h.releases)
 	pages := h.pages()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s3.Is(r, h.all.bucket.Bases) {
+			h.all.bucket.ServeHTTP(w, r)
+			return
+		}
 		for _, prefix := range pages {
 			if strings.HasPrefix(r.URL.Path, prefix) {
 				mux.ServeHTTP(w, r)
@@ -35,7 +43,7 @@ func (h *hub) handler() http.Handler {
 
 // pages are the paths that are not the API's.
 func (h *hub) pages() []string {
-	return []string{"/healthz", "/readyz", "/metrics", "/inbox/", engage.LinkPath, "/v1/", intake.Path}
+	return []string{"/healthz", "/readyz", "/metrics", "/inbox/", engage.LinkPath, "/v1/", intake.Path, releasesPath}
 }
 
 // setURL tells those who make links where people reach the hub.

@@ -102,3 +102,11 @@ func (c Call) Input() any {
 // RawInput is the decoded input with all its members, nil when it was never read.
 // It must not be kept or printed.
 func (c Call) RawInput() any { return c.input }
+
+// About is c with the operation and the input that it was about, for calls that came
+// another way than through a router.
+func (c Call) About(b Binding, input any) Call {
+	c.Service, c.Operation = b.Model.SigningName, b.Operation.Name
+	c.model, c.op, c.input = b.Model, b.Operation, input
+	return c
+}

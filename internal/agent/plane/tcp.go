@@ -1,6 +1,7 @@
 package plane
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"net/netip"
@@ -8,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/lang/ssmdoc"
 	wire "github.com/watchbill/watchbill/internal/wire/plane"
 )
 
@@ -39,13 +41,9 @@ func checkAddress(_, address string, _ syscall.RawConn) error {
 
 // tcp connects to a host and joins the connection with the stream.
 func (s *session) tcp(st *wire.Stream) {
-	open := st.Header()
-	host := open.Host
-	if host == "" {
-		host = "localhost"
-	}
+	host, port := s.destination(st.Header())
 	d := net.Dialer{Timeout: dialTimeout, Control: checkAddress}
-	conn, err := d.Dial("tcp", net.JoinHostPort(host, strconv.Itoa(open.Port)))
+	conn, err := d.Dial("tcp", net.JoinHostPort(host, port))
 	if err != nil {
 		s.refuse(st, err)
 		return
@@ -55,4 +53,15 @@ func (s *session) tcp(st *wire.Stream) {
 		return
 	}
 	st.Join(conn)
+}
+
+// destination is what the document says, and only for a tunnel what the client
+// says and the hub has allowed.
+func (s *session) destination(open wire.Open) (host, port string) {
+	host, _ = ssmdoc.Text(s.properties["host"])
+	port, _ = ssmdoc.Text(s.properties["portNumber"])
+	if kind, _ := ssmdoc.Text(s.properties["type"]); kind == "Tunnel" {
+		host, port = open.Host, strconv.Itoa(open.Port)
+	}
+	return cmp.Or(host, "localhost"), port
 }

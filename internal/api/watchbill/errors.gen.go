@@ -53,6 +53,23 @@ func (e *InternalServerError) ErrorMessage() string { return e.Message }
 // HTTPStatus is the status of the response.
 func (e *InternalServerError) HTTPStatus() int { return 500 }
 
+// InvalidDocument is the error InvalidDocument.
+type InvalidDocument struct {
+	Message string
+}
+
+// Error is the code and the message.
+func (e *InvalidDocument) Error() string { return "InvalidDocument: " + e.Message }
+
+// ErrorCode is the code on the wire.
+func (e *InvalidDocument) ErrorCode() string { return "InvalidDocument" }
+
+// ErrorMessage is the text for the caller.
+func (e *InvalidDocument) ErrorMessage() string { return e.Message }
+
+// HTTPStatus is the status of the response.
+func (e *InvalidDocument) HTTPStatus() int { return 400 }
+
 // InvalidNextToken is the error InvalidNextToken.
 type InvalidNextToken struct {
 	Message string

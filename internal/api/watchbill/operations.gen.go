@@ -11,20 +11,21 @@ import (
 
 func operations() []shape.Operation {
 	return []shape.Operation{
-		{Name: "CreateLock", Method: "POST", URI: "/", Status: 200, Input: 9, Output: 10, Errors: []int{8, 30}, NewInput: func() any { return new(CreateLockInput) }, NewOutput: func() any { return new(CreateLockOutput) }},
-		{Name: "DeleteLock", Method: "POST", URI: "/", Status: 200, Input: 12, Output: 13, Errors: []int{18, 30}, NewInput: func() any { return new(DeleteLockInput) }, NewOutput: func() any { return new(DeleteLockOutput) }},
-		{Name: "DescribeCommandTargets", Method: "POST", URI: "/", Status: 200, Input: 14, Output: 15, Errors: []int{18, 31, 30}, Pagination: &shape.Pagination{InputToken: "NextToken", OutputToken: "NextToken", LimitKey: "MaxResults", ResultKey: "Targets"}, NewInput: func() any { return new(DescribeCommandTargetsInput) }, NewOutput: func() any { return new(DescribeCommandTargetsOutput) }},
-		{Name: "GetCommandOutput", Method: "POST", URI: "/", Status: 200, Input: 19, Output: 20, Errors: []int{18, 30}, NewInput: func() any { return new(GetCommandOutputInput) }, NewOutput: func() any { return new(GetCommandOutputOutput) }},
-		{Name: "GetRollout", Method: "POST", URI: "/", Status: 200, Input: 21, Output: 22, Errors: []int{18, 30}, NewInput: func() any { return new(GetRolloutInput) }, NewOutput: func() any { return new(GetRolloutOutput) }},
-		{Name: "GetSessionRecording", Method: "POST", URI: "/", Status: 200, Input: 23, Output: 24, Errors: []int{18, 61, 30}, NewInput: func() any { return new(GetSessionRecordingInput) }, NewOutput: func() any { return new(GetSessionRecordingOutput) }},
-		{Name: "HaltRollout", Method: "POST", URI: "/", Status: 200, Input: 25, Output: 26, Errors: []int{18, 32, 30}, NewInput: func() any { return new(HaltRolloutInput) }, NewOutput: func() any { return new(HaltRolloutOutput) }},
-		{Name: "JoinSession", Method: "POST", URI: "/", Status: 200, Input: 34, Output: 35, Errors: []int{18, 32, 30}, NewInput: func() any { return new(JoinSessionInput) }, NewOutput: func() any { return new(JoinSessionOutput) }},
-		{Name: "ListLocks", Method: "POST", URI: "/", Status: 200, Input: 36, Output: 37, Errors: []int{31, 30}, Pagination: &shape.Pagination{InputToken: "NextToken", OutputToken: "NextToken", LimitKey: "MaxResults", ResultKey: "Locks"}, NewInput: func() any { return new(ListLocksInput) }, NewOutput: func() any { return new(ListLocksOutput) }},
-		{Name: "ListRollouts", Method: "POST", URI: "/", Status: 200, Input: 38, Output: 39, Errors: []int{31, 30}, Pagination: &shape.Pagination{InputToken: "NextToken", OutputToken: "NextToken", LimitKey: "MaxResults", ResultKey: "Rollouts"}, NewInput: func() any { return new(ListRolloutsInput) }, NewOutput: func() any { return new(ListRolloutsOutput) }},
-		{Name: "ListSessionRecordings", Method: "POST", URI: "/", Status: 200, Input: 40, Output: 41, Errors: []int{31, 30}, Pagination: &shape.Pagination{InputToken: "NextToken", OutputToken: "NextToken", LimitKey: "MaxResults", ResultKey: "Recordings"}, NewInput: func() any { return new(ListSessionRecordingsInput) }, NewOutput: func() any { return new(ListSessionRecordingsOutput) }},
-		{Name: "ResumeRollout", Method: "POST", URI: "/", Status: 200, Input: 62, Output: 63, Errors: []int{18, 32, 30}, NewInput: func() any { return new(ResumeRolloutInput) }, NewOutput: func() any { return new(ResumeRolloutOutput) }},
-		{Name: "RollBackRollout", Method: "POST", URI: "/", Status: 200, Input: 64, Output: 65, Errors: []int{18, 32, 30}, NewInput: func() any { return new(RollBackRolloutInput) }, NewOutput: func() any { return new(RollBackRolloutOutput) }},
-		{Name: "StartRollout", Method: "POST", URI: "/", Status: 200, Input: 77, Output: 78, Errors: []int{8, 18, 30}, NewInput: func() any { return new(StartRolloutInput) }, NewOutput: func() any { return new(StartRolloutOutput) }},
+		{Name: "CreateLock", Method: "POST", URI: "/", Status: 200, Input: 9, Output: 10, Errors: []int{8, 31}, NewInput: func() any { return new(CreateLockInput) }, NewOutput: func() any { return new(CreateLockOutput) }},
+		{Name: "DeleteLock", Method: "POST", URI: "/", Status: 200, Input: 12, Output: 13, Errors: []int{19, 31}, NewInput: func() any { return new(DeleteLockInput) }, NewOutput: func() any { return new(DeleteLockOutput) }},
+		{Name: "DescribeCommandTargets", Method: "POST", URI: "/", Status: 200, Input: 14, Output: 15, Errors: []int{19, 33, 31}, Pagination: &shape.Pagination{InputToken: "NextToken", OutputToken: "NextToken", LimitKey: "MaxResults", ResultKey: "Targets"}, NewInput: func() any { return new(DescribeCommandTargetsInput) }, NewOutput: func() any { return new(DescribeCommandTargetsOutput) }},
+		{Name: "GetCommandOutput", Method: "POST", URI: "/", Status: 200, Input: 20, Output: 21, Errors: []int{19, 31}, NewInput: func() any { return new(GetCommandOutputInput) }, NewOutput: func() any { return new(GetCommandOutputOutput) }},
+		{Name: "GetRollout", Method: "POST", URI: "/", Status: 200, Input: 22, Output: 23, Errors: []int{19, 31}, NewInput: func() any { return new(GetRolloutInput) }, NewOutput: func() any { return new(GetRolloutOutput) }},
+		{Name: "GetSessionRecording", Method: "POST", URI: "/", Status: 200, Input: 24, Output: 25, Errors: []int{19, 65, 31}, NewInput: func() any { return new(GetSessionRecordingInput) }, NewOutput: func() any { return new(GetSessionRecordingOutput) }},
+		{Name: "HaltRollout", Method: "POST", URI: "/", Status: 200, Input: 26, Output: 27, Errors: []int{19, 34, 31}, NewInput: func() any { return new(HaltRolloutInput) }, NewOutput: func() any { return new(HaltRolloutOutput) }},
+		{Name: "JoinSession", Method: "POST", URI: "/", Status: 200, Input: 36, Output: 37, Errors: []int{19, 34, 31}, NewInput: func() any { return new(JoinSessionInput) }, NewOutput: func() any { return new(JoinSessionOutput) }},
+		{Name: "ListLocks", Method: "POST", URI: "/", Status: 200, Input: 38, Output: 39, Errors: []int{33, 31}, Pagination: &shape.Pagination{InputToken: "NextToken", OutputToken: "NextToken", LimitKey: "MaxResults", ResultKey: "Locks"}, NewInput: func() any { return new(ListLocksInput) }, NewOutput: func() any { return new(ListLocksOutput) }},
+		{Name: "ListRollouts", Method: "POST", URI: "/", Status: 200, Input: 40, Output: 41, Errors: []int{33, 31}, Pagination: &shape.Pagination{InputToken: "NextToken", OutputToken: "NextToken", LimitKey: "MaxResults", ResultKey: "Rollouts"}, NewInput: func() any { return new(ListRolloutsInput) }, NewOutput: func() any { return new(ListRolloutsOutput) }},
+		{Name: "ListSessionRecordings", Method: "POST", URI: "/", Status: 200, Input: 42, Output: 43, Errors: []int{33, 31}, Pagination: &shape.Pagination{InputToken: "NextToken", OutputToken: "NextToken", LimitKey: "MaxResults", ResultKey: "Recordings"}, NewInput: func() any { return new(ListSessionRecordingsInput) }, NewOutput: func() any { return new(ListSessionRecordingsOutput) }},
+		{Name: "OpenSession", Method: "POST", URI: "/", Status: 200, Input: 54, Output: 55, Errors: []int{32, 34, 93, 31}, NewInput: func() any { return new(OpenSessionInput) }, NewOutput: func() any { return new(OpenSessionOutput) }},
+		{Name: "ResumeRollout", Method: "POST", URI: "/", Status: 200, Input: 66, Output: 67, Errors: []int{19, 34, 31}, NewInput: func() any { return new(ResumeRolloutInput) }, NewOutput: func() any { return new(ResumeRolloutOutput) }},
+		{Name: "RollBackRollout", Method: "POST", URI: "/", Status: 200, Input: 68, Output: 69, Errors: []int{19, 34, 31}, NewInput: func() any { return new(RollBackRolloutInput) }, NewOutput: func() any { return new(RollBackRolloutOutput) }},
+		{Name: "StartRollout", Method: "POST", URI: "/", Status: 200, Input: 87, Output: 88, Errors: []int{8, 19, 31}, NewInput: func() any { return new(StartRolloutInput) }, NewOutput: func() any { return new(StartRolloutOutput) }},
 	}
 }
 
@@ -81,6 +82,11 @@ func BindListRollouts(f func(context.Context, *ListRolloutsInput) (*ListRollouts
 // BindListSessionRecordings binds the operation ListSessionRecordings.
 func BindListSessionRecordings(f func(context.Context, *ListSessionRecordingsInput) (*ListSessionRecordingsOutput, error)) wire.Binding {
 	return wire.Bind(Model, "ListSessionRecordings", f)
+}
+
+// BindOpenSession binds the operation OpenSession.
+func BindOpenSession(f func(context.Context, *OpenSessionInput) (*OpenSessionOutput, error)) wire.Binding {
+	return wire.Bind(Model, "OpenSession", f)
 }
 
 // BindResumeRollout binds the operation ResumeRollout.

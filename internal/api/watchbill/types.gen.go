@@ -101,7 +101,7 @@ type GetCommandOutputOutput struct {
 
 // LogValue renders the value without what is sensitive in it.
 func (v GetCommandOutputOutput) LogValue() slog.Value {
-	return shape.LogValue(Model, 20, v)
+	return shape.LogValue(Model, 21, v)
 }
 
 // GetRolloutInput is the input of GetRollout.
@@ -136,7 +136,7 @@ type GetSessionRecordingOutput struct {
 
 // LogValue renders the value without what is sensitive in it.
 func (v GetSessionRecordingOutput) LogValue() slog.Value {
-	return shape.LogValue(Model, 24, v)
+	return shape.LogValue(Model, 25, v)
 }
 
 // HaltRolloutInput is the input of HaltRollout.
@@ -166,7 +166,7 @@ type JoinSessionOutput struct {
 
 // LogValue renders the value without what is sensitive in it.
 func (v JoinSessionOutput) LogValue() slog.Value {
-	return shape.LogValue(Model, 35, v)
+	return shape.LogValue(Model, 37, v)
 }
 
 // ListLocksInput is the input of ListLocks.
@@ -218,6 +218,21 @@ type Lock struct {
 	Reason     *string        `json:"Reason,omitzero"`
 	Target     *string        `json:"Target,omitzero"`
 	TargetType LockTargetType `json:"TargetType,omitzero"`
+}
+
+// OpenSessionInput is the input of OpenSession.
+type OpenSessionInput struct {
+	DocumentName *string             `json:"DocumentName,omitzero"`
+	Parameters   map[string][]string `json:"Parameters,omitzero"`
+	Reason       *string             `json:"Reason,omitzero"`
+	Target       *string             `json:"Target,omitzero"`
+}
+
+// OpenSessionOutput is the output of OpenSession.
+type OpenSessionOutput struct {
+	SessionId  *string `json:"SessionId,omitzero"`
+	StreamUrl  *string `json:"StreamUrl,omitzero"`
+	TokenValue *string `json:"TokenValue,omitzero"`
 }
 
 // ResumeRolloutInput is the input of ResumeRollout.
@@ -272,7 +287,7 @@ type RolloutCommand struct {
 
 // LogValue renders the value without what is sensitive in it.
 func (v RolloutCommand) LogValue() slog.Value {
-	return shape.LogValue(Model, 67, v)
+	return shape.LogValue(Model, 71, v)
 }
 
 // RolloutWave is the shape RolloutWave.
@@ -325,7 +340,7 @@ type StartRolloutInput struct {
 
 // LogValue renders the value without what is sensitive in it.
 func (v StartRolloutInput) LogValue() slog.Value {
-	return shape.LogValue(Model, 77, v)
+	return shape.LogValue(Model, 87, v)
 }
 
 // StartRolloutOutput is the output of StartRollout.

@@ -112,7 +112,7 @@ func (s *Service) ending(tx *db.Tx, r *row, e event) error {
 func (s *Service) finish(tx *db.Tx, r *row) error {
 	r.Ended = tx.Now
 	r.NodeAt, r.ClientAt = zeroTime, zeroTime
-	if err := dropTokens(tx, r.ID); err != nil {
+	if err := dropNodeTokens(tx, r.ID); err != nil {
 		return err
 	}
 	if err := peopleLeft(tx, r.ID); err != nil {
@@ -120,6 +120,11 @@ func (s *Service) finish(tx *db.Tx, r *row) error {
 	}
 	if _, err := s.Tasks.Cancel(tx, closeTask, r.ID); err != nil {
 		return err
+	}
+	if r.recordingUnderway() { // its recorder closes it, if that is still there
+		if err := s.Tasks.Enqueue(tx, task.Spec{Kind: closeTask, Key: r.ID, Due: tx.Now.Add(closeWait)}); err != nil {
+			return err
+		}
 	}
 	if err := s.Tasks.Enqueue(tx, task.Spec{Kind: purgeTask, Key: r.ID, Due: tx.Now.Add(keepFor)}); err != nil {
 		return err

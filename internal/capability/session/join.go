@@ -43,8 +43,11 @@ func (s *Service) JoinSession(ctx context.Context, in *watchbill.JoinSessionInpu
 		p.Role = SecondPerson
 	}
 	token := newToken()
-	out := &watchbill.JoinSessionOutput{SessionId: in.SessionId, TokenValue: &token, StreamUrl: new(s.streamURL(*in.SessionId))}
-	err := s.inScopeOf(ctx, *in.SessionId, out, func(tx *db.Tx, r *row) error { return s.invite(tx, r, p, token, ptr.Value(in.Reason)) })
+	out := &watchbill.JoinSessionOutput{SessionId: in.SessionId, TokenValue: &token}
+	err := s.inScopeOf(ctx, *in.SessionId, out, func(tx *db.Tx, r *row) error {
+		out.StreamUrl = new(s.streamURL(r))
+		return s.invite(tx, r, p, token, ptr.Value(in.Reason))
+	})
 	if ssmErr, ok := err.(*ssm.DoesNotExistException); ok {
 		return nil, &watchbill.DoesNotExistException{Message: ssmErr.Message}
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
-	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/lang/ssmdoc"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/identity"
@@ -196,12 +195,4 @@ func nodeContent(parsed *ssmdoc.Document, inputs *ssmdoc.Node) (json.RawMessage,
 	}
 	doc["inputs"] = mine
 	return json.Marshal(doc)
-}
-
-// asked names the document in the words of the caller, for facts.
-func asked(in *ssm.StartSessionInput) string {
-	if in.DocumentName == nil {
-		return preferences
-	}
-	return ptr.Value(in.DocumentName)
 }

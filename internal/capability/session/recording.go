@@ -17,6 +17,7 @@ import (
 // States of a recording.
 const (
 	recordingOpen        = "open"
+	recordingBroken      = "broken" // goes on, but its hub died and took with it what was not kept yet
 	recordingComplete    = "complete"
 	recordingInterrupted = "interrupted" // a part is missing: its hub died, or a chunk could not be kept
 )
@@ -81,19 +82,29 @@ func (s *Service) AppendChunk(ctx context.Context, id string, content []byte) (C
 		return Chunk{}, err
 	}
 	return c, s.change(ctx, id, func(tx *db.Tx, r *row) error {
-		if r.Recording != "" && r.Recording != recordingOpen {
+		if r.recordingClosed() {
 			return ErrRecording
 		}
 		if r.Chunks+1 != c.Number || r.Chain != c.Prev {
 			return errors.New("session: another recorder writes the same recording")
 		}
-		r.Recording, r.Chunks, r.Bytes, r.Chain = recordingOpen, c.Number, r.Bytes+c.Length, c.Hash
+		if r.Recording == "" {
+			r.Recording = recordingOpen
+		}
+		r.Chunks, r.Bytes, r.Chain = c.Number, r.Bytes+c.Length, c.Hash
 		if err := insertChunk(tx, id, &c); err != nil {
 			return err
 		}
 		return tx.Notify(recordingTopic(r.Scope, id))
 	})
 }
+
+func (r *row) recordingClosed() bool {
+	return r.Recording == recordingComplete || r.Recording == recordingInterrupted
+}
+
+// recordingUnderway says that there is one, and that it is not closed.
+func (r *row) recordingUnderway() bool { return r.Recording != "" && !r.recordingClosed() }
 
 // FinishRecording closes the recording of a session; complete says that nothing
 // is missing in it. The root hash, that of the last chunk, goes to the journal. A
@@ -103,12 +114,13 @@ func (s *Service) FinishRecording(ctx context.Context, id string, complete bool)
 }
 
 func (s *Service) finishRecording(tx *db.Tx, r *row, complete bool) error {
-	if r.Recording != "" && r.Recording != recordingOpen {
+	if r.recordingClosed() {
 		return nil
 	}
-	r.Recording = recordingInterrupted
-	if complete {
+	if complete && r.Recording != recordingBroken {
 		r.Recording = recordingComplete
+	} else {
+		r.Recording = recordingInterrupted
 	}
 	if err := tx.Notify(recordingTopic(r.Scope, r.ID)); err != nil {
 		return err

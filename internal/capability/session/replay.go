@@ -59,7 +59,7 @@ func (s *Service) ListSessionRecordings(ctx context.Context, in *watchbill.ListS
 func (r *row) recorded() *watchbill.SessionRecording {
 	out := &watchbill.SessionRecording{
 		SessionId: &r.ID, Target: &r.Node, Owner: &r.Owner, StartedAt: &r.Started, Status: new(string(r.Status)), Format: new(format), Chunks: new(int32(r.Chunks)),
-		TotalBytes: &r.Bytes, RootHash: ptr.OrNil(r.Chain), InputBytes: &r.In, OutputBytes: &r.Out, Interrupted: new(r.Recording == recordingInterrupted),
+		TotalBytes: &r.Bytes, RootHash: ptr.OrNil(r.Chain), InputBytes: &r.In, OutputBytes: &r.Out, Interrupted: new(r.Recording == recordingInterrupted || r.Recording == recordingBroken),
 	}
 	if !r.Ended.IsZero() {
 		out.EndedAt = &r.Ended
@@ -110,9 +110,8 @@ func (s *Service) piece(ctx context.Context, id string, offset int64, limit int)
 		return nil, err
 	}
 	end := offset + int64(len(content))
-	closed := r.Recording == recordingComplete || r.Recording == recordingInterrupted
 	return &watchbill.GetSessionRecordingOutput{
-		SessionId: &r.ID, Content: content, Offset: &offset, NextOffset: &end, Complete: new(closed && end >= r.Bytes), Recording: r.recorded(),
+		SessionId: &r.ID, Content: content, Offset: &offset, NextOffset: &end, Complete: new(r.recordingClosed() && end >= r.Bytes), Recording: r.recorded(),
 	}, nil
 }
 

@@ -47,7 +47,7 @@ func (s *Service) ResumeSession(ctx context.Context, in *ssm.ResumeSessionInput)
 		if closing(r.Status) {
 			return nil
 		}
-		out.TokenValue, out.StreamUrl = &token, new(s.streamURL(r.ID))
+		out.TokenValue, out.StreamUrl = &token, new(s.streamURL(r))
 		if err := putToken(tx, r.ID, clientSide, "", token); err != nil {
 			return err
 		}

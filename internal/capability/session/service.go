@@ -69,16 +69,14 @@ type Service struct {
 	Blobs     *blob.Store   // of recordings
 	Locks     *lock.Service // nil: nothing is ever locked
 
-	stream atomic.Pointer[string]
+	stream *atomic.Pointer[string]
 	made   time.Time
 }
 
 // New completes a service and registers its tasks and subscriptions.
 func New(s Service) *Service {
-	out := &Service{
-		DB: s.DB, Tasks: s.Tasks, Journal: s.Journal, Mailbox: s.Mailbox, Nodes: s.Nodes, Documents: s.Documents, Sealer: s.Sealer, Blobs: s.Blobs,
-		Locks: s.Locks, made: time.Now(),
-	}
+	s.stream, s.made = &atomic.Pointer[string]{}, time.Now()
+	out := &s
 	out.Tasks.Handle(silenceTask, out.isSilent)
 	out.Tasks.Handle(idleTask, out.isIdle)
 	out.Tasks.Handle(longestTask, out.isTooLong)
@@ -97,6 +95,7 @@ func (s *Service) Operations() []wire.Binding {
 		ssm.BindResumeSession(s.ResumeSession),
 		ssm.BindTerminateSession(s.TerminateSession),
 		ssm.BindDescribeSessions(s.DescribeSessions),
+		watchbill.BindOpenSession(s.OpenSession),
 		watchbill.BindJoinSession(s.JoinSession),
 		watchbill.BindListSessionRecordings(s.ListSessionRecordings),
 		watchbill.BindGetSessionRecording(s.GetSessionRecording),
@@ -106,12 +105,15 @@ func (s *Service) Operations() []wire.Binding {
 // SetStreamURL names where clients open their data channels: wss://HOST:PORT.
 func (s *Service) SetStreamURL(url string) { s.stream.Store(&url) }
 
-func (s *Service) streamURL(id string) string {
+func (s *Service) streamURL(r *row) string {
 	base := ""
 	if p := s.stream.Load(); p != nil {
 		base = *p
 	}
-	return base + "/v1/data-channel/" + id + "?role=publish_subscribe"
+	if r.Plane > 0 {
+		return base + "/v1/plane/" + r.ID
+	}
+	return base + "/v1/data-channel/" + r.ID + "?role=publish_subscribe"
 }
 
 // Topic is what is notified when a session ends, or a person of it may not stay:

@@ -30,12 +30,12 @@ const (
 // StartSession opens a session with a node that is connected now. Errors:
 // TargetNotConnected, InvalidDocument, a validation fault for parameters.
 func (s *Service) StartSession(ctx context.Context, in *ssm.StartSessionInput) (*ssm.StartSessionOutput, error) {
-	return s.Open(ctx, in, 0)
+	return s.begin(ctx, in, 0, func(tx *db.Tx, out *ssm.StartSessionOutput) { audit.Answer(tx, out) })
 }
 
-// Open is StartSession over a data plane: 0 is the stock one. It has answered
-// the audit.
-func (s *Service) Open(ctx context.Context, in *ssm.StartSessionInput, plane int) (*ssm.StartSessionOutput, error) {
+// begin opens a session over a data plane: 0 is the stock one. Answer keeps the
+// answer for a repetition of the call.
+func (s *Service) begin(ctx context.Context, in *ssm.StartSessionInput, plane int, answer func(*db.Tx, *ssm.StartSessionOutput)) (*ssm.StartSessionOutput, error) {
 	p, err := s.plan(ctx, in)
 	if err != nil {
 		return nil, err
@@ -47,9 +47,9 @@ func (s *Service) Open(ctx context.Context, in *ssm.StartSessionInput, plane int
 		return nil, err
 	}
 	token := newToken()
-	out := &ssm.StartSessionOutput{SessionId: &r.ID, TokenValue: &token, StreamUrl: new(s.streamURL(r.ID))}
+	out := &ssm.StartSessionOutput{SessionId: &r.ID, TokenValue: &token, StreamUrl: new(s.streamURL(r))}
 	err = s.DB.Update(ctx, func(tx *db.Tx) error {
-		audit.Answer(tx, out)
+		answer(tx, out)
 		return s.start(tx, r, token)
 	})
 	if err != nil {

@@ -77,9 +77,7 @@ func (s *Service) settle(ctx context.Context, run *task.Run, f func(tx *db.Tx, r
 	return s.DB.Update(ctx, func(tx *db.Tx) error {
 		var again time.Time
 		err := gone(inScope(tx, run.Key, func(tx *db.Tx, r *row) (err error) {
-			if !final(r.Status) {
-				again, err = f(tx, r)
-			}
+			again, err = f(tx, r)
 			return err
 		}))
 		switch {
@@ -111,7 +109,7 @@ func (s *Service) isSilent(ctx context.Context, run *task.Run) error {
 // isIdle ends a session on which nothing came or went for its idle time.
 func (s *Service) isIdle(ctx context.Context, run *task.Run) error {
 	return s.settle(ctx, run, func(tx *db.Tx, r *row) (time.Time, error) {
-		if due := r.Active.Add(r.Idle + slack); due.After(tx.Now) {
+		if due := r.Active.Add(r.Idle + slack); due.After(tx.Now) && !closing(r.Status) {
 			return due, nil
 		}
 		return time.Time{}, s.end(tx, r, IdleTimeout, "The session timed out due to inactivity.")
@@ -124,10 +122,17 @@ func (s *Service) isTooLong(ctx context.Context, run *task.Run) error {
 	})
 }
 
-// isClosed finishes a session whose node did not say that it ended.
+// isClosed finishes a session whose node did not say that it ended, and a recording
+// whose recorder is gone.
 func (s *Service) isClosed(ctx context.Context, run *task.Run) error {
 	return s.settle(ctx, run, func(tx *db.Tx, r *row) (time.Time, error) {
-		return time.Time{}, s.ending(tx, r, closeOver)
+		if !final(r.Status) {
+			return time.Time{}, s.ending(tx, r, closeOver)
+		}
+		if r.recordingUnderway() {
+			return time.Time{}, s.finishRecording(tx, r, false)
+		}
+		return time.Time{}, nil
 	})
 }
 
@@ -171,6 +176,9 @@ func (s *Service) loseOne(tx *db.Tx, r *row) error {
 	before := tx.Now.Add(-lostHub)
 	if s.made.After(before) && !s.DB.Postgres() {
 		before = s.made
+	}
+	if r.Recording == recordingOpen && !r.NodeAt.IsZero() && r.NodeAt.Before(before) {
+		r.Recording = recordingBroken
 	}
 	if !r.ClientAt.IsZero() && r.ClientAt.Before(before) {
 		r.ClientAt = zeroTime

@@ -215,7 +215,11 @@ func (s *stream) count(from side, f *plane.Frame) bool {
 func (r *Relay) show(from side, f *plane.Frame, recorded bool) error {
 	switch f.Kind() {
 	case plane.KindData, plane.KindStderr:
-		r.session.Active()
+		if from == client {
+			r.session.Active(len(f.Payload()), 0)
+		} else {
+			r.session.Active(0, len(f.Payload()))
+		}
 	}
 	if !recorded {
 		return nil

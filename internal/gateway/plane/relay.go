@@ -31,9 +31,9 @@ type Session interface {
 	Input(b []byte)
 	Resize(columns, rows uint16)
 
-	Active()         // there was input or output
-	InputHeld() bool // nothing may be typed yet
-	Left()           // the client has closed its link on purpose
+	Active(in, out int) // there was input or output, in bytes
+	InputHeld() bool    // nothing may be typed yet
+	Left()              // the client has closed its link on purpose
 }
 
 // Relay serves one session.
@@ -215,6 +215,18 @@ func (r *Relay) close(id uint32, s *stream, cause string) {
 	r.mu.Unlock()
 	if !told {
 		r.session.Closed(id, s.open, t)
+	}
+}
+
+// Cut closes both links: the ends come back to the next hub.
+func (r *Relay) Cut() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = true
+	for _, link := range r.links {
+		if link != nil {
+			link.Close()
+		}
 	}
 }
 

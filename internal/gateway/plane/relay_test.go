@@ -77,7 +77,7 @@ func (r *record) Input(b []byte) {
 	r.input.Write(b)
 }
 func (r *record) Resize(_, _ uint16) {}
-func (r *record) Active()            {}
+func (r *record) Active(_, _ int)    {}
 func (r *record) InputHeld() bool    { return r.held.Load() }
 func (r *record) Left()              { r.left <- struct{}{} }
 

@@ -9,8 +9,11 @@ import (
 	"unicode/utf8"
 )
 
-// maxHidden is how many characters of input wait for their echo.
-const maxHidden = 4096
+// Limits of a cast, in bytes.
+const (
+	maxHidden = 4096     // input that waits for its echo
+	maxEvent  = 16 << 10 // output of an event; in JSON a byte takes up to six
+)
 
 // Header is the first line of a recording.
 type Header struct {
@@ -44,8 +47,10 @@ func (c *Cast) Begin(h Header) {
 func (c *Cast) Output(now time.Time, b []byte) {
 	c.echo(now, b)
 	c.out = append(c.out, b...)
-	n := whole(c.out)
-	if n > 0 {
+	for n := whole(c.out); n > 0; n = whole(c.out) {
+		if n > maxEvent {
+			n = max(whole(c.out[:maxEvent]), 1)
+		}
 		c.event(now, "o", string(bytes.ToValidUTF8(c.out[:n], []byte("\uFFFD"))))
 		c.out = append(c.out[:0], c.out[n:]...)
 	}

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 // Limits of a recorder.
 const (
 	every    = time.Second      // from an event to its chunk
+	maxPiece = 192 << 10        // bytes of a chunk; no line is longer
 	maxChunk = 64 << 10         // bytes that are stored without waiting for it
 	maxWait  = 1 << 20          // bytes that wait for the store before the session does
 	patience = 10 * time.Second // for a chunk to be stored
@@ -25,7 +27,8 @@ type Config struct {
 
 	// Store keeps the next chunk, durably.
 	Store func(ctx context.Context, chunk []byte) error
-	// Failed is called once when a chunk of a strict recording was not stored.
+	// Gap is called when a part was not stored. Failed is called once when a chunk of a strict recording was not stored.
+	Gap    func()
 	Failed func(err error)
 	// Wake is called when the recorder can take more again.
 	Wake   func()
@@ -42,7 +45,6 @@ type Recorder struct {
 	closed  bool
 	failed  bool
 	saving  int // bytes
-	lost    int
 	kick    chan struct{}
 	stop    chan struct{}
 	stopped chan struct{}
@@ -118,6 +120,7 @@ func (r *Recorder) run() {
 // save stores what there is. A chunk that cannot be stored within patience is
 // lost, or the end of a strict session.
 func (r *Recorder) save() {
+	began := time.Now()
 	r.mu.Lock()
 	chunk := r.cast.Take()
 	r.saving = len(chunk)
@@ -126,17 +129,20 @@ func (r *Recorder) save() {
 	if len(chunk) == 0 || failed {
 		return
 	}
-	err := r.store(chunk)
+	err := r.storeAll(chunk)
 	r.mu.Lock()
 	r.saving = 0
 	if err != nil {
-		r.gap(len(chunk))
+		r.gap(began, len(chunk))
 	}
 	tell := err != nil && r.Strict && !r.failed
 	r.failed = r.failed || tell
 	r.mu.Unlock()
 	if err != nil {
 		r.Logger.Error("a part of a recording was not stored", "bytes", len(chunk), "strict", r.Strict, "error", err)
+	}
+	if err != nil {
+		r.Gap()
 	}
 	if tell {
 		r.Failed(err)
@@ -145,11 +151,25 @@ func (r *Recorder) save() {
 }
 
 // gap marks what is missing, before what came since.
-func (r *Recorder) gap(bytes int) {
-	r.lost += bytes
+func (r *Recorder) gap(at time.Time, n int) {
 	since := r.cast.Take()
-	r.cast.Mark(time.Now(), fmt.Sprintf("a gap: %d bytes of the recording could not be stored", bytes))
+	r.cast.Mark(at, fmt.Sprintf("a gap: %d bytes of the recording could not be stored", n))
 	r.cast.lines.Write(since)
+}
+
+// storeAll stores lines in chunks of a bounded size.
+func (r *Recorder) storeAll(lines []byte) error {
+	for len(lines) > 0 {
+		n := len(lines)
+		if n > maxPiece {
+			n = 1 + bytes.LastIndexByte(lines[:maxPiece], '\n')
+		}
+		if err := r.store(lines[:n]); err != nil {
+			return err
+		}
+		lines = lines[n:]
+	}
+	return nil
 }
 
 func (r *Recorder) store(chunk []byte) error {

@@ -21,8 +21,6 @@ type Listener interface {
 	Deliver(d Deliver)
 	// State is what the node says of its end.
 	State(state string)
-	// Presence: a side came, or went.
-	Presence(side Side, there bool)
 	// Full says that the listener cannot take more for the moment; it calls
 	// Room.Wake when it can.
 	Full() bool
@@ -54,9 +52,16 @@ func NewRoom(m *Machine, l Listener, log *slog.Logger) *Room {
 	return r
 }
 
-// Serve is a side on a socket until the socket is over. A newer one replaces
-// it.
-func (r *Room) Serve(side Side, conn *websocket.Conn) {
+// Seat is a side on a socket.
+type Seat struct {
+	room   *Room
+	side   Side
+	socket *socket
+}
+
+// Take puts a side on a socket, which replaces the one it had. Serve must
+// follow.
+func (r *Room) Take(side Side, conn *websocket.Conn) *Seat {
 	s := newSocket(conn)
 	s.drained = r.Wake
 	s.pong = func(n uint64) {
@@ -64,21 +69,34 @@ func (r *Room) Serve(side Side, conn *websocket.Conn) {
 			r.stepOn(side, s, Pong{n})
 		}
 	}
+	r.attach(side, s)
+	return &Seat{r, side, s}
+}
+
+// Serve carries frames until the socket is over.
+func (t *Seat) Serve() {
+	r, s := t.room, t.socket
 	var writer sync.WaitGroup
 	writer.Go(s.write)
-	r.attach(side, s)
 	dropped := 0
 	s.read(func(raw []byte, m *mgs.Message, err error) bool {
 		if err != nil {
 			dropped++
-			r.log.Warn("a frame cannot be read", "side", side.String(), "error", err)
+			r.log.Warn("a frame cannot be read", "side", t.side.String(), "error", err)
 		} else {
-			dropped += r.stepOn(side, s, Frame{side, m, raw})
+			dropped += r.stepOn(t.side, s, Frame{t.side, m, raw})
 		}
-		return dropped < maxDropped && r.wait(side, s)
+		return dropped < maxDropped && r.wait(t.side, s)
 	})
-	r.detach(side, s)
+	r.detach(t.side, s)
 	writer.Wait()
+}
+
+// Has says that a side is there.
+func (r *Room) Has(side Side) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sockets[side] != nil
 }
 
 // End ends the session for both sides and all viewers.
@@ -129,7 +147,6 @@ func (r *Room) attach(side Side, s *socket) {
 		r.run(Closed{side})
 	}
 	r.sockets[side] = s
-	r.listener.Presence(side, true)
 	r.run(Opened{side})
 	r.more.Broadcast()
 }
@@ -140,7 +157,6 @@ func (r *Room) detach(side Side, s *socket) {
 	if r.sockets[side] == s {
 		r.sockets[side] = nil
 		r.run(Closed{side})
-		r.listener.Presence(side, false)
 	}
 	r.more.Broadcast()
 }

@@ -22,6 +22,7 @@ const (
 // is acknowledged and thrown away.
 type viewer struct {
 	socket *socket
+	person string
 	second bool
 	next   int64
 	ended  bool
@@ -29,8 +30,8 @@ type viewer struct {
 
 // View is a viewer on a socket until the socket is over; second: input flows
 // while one such is there. False when there is no room for one more.
-func (r *Room) View(conn *websocket.Conn, second bool) bool {
-	v := &viewer{socket: newSocket(conn), second: second}
+func (r *Room) View(conn *websocket.Conn, person string, second bool) bool {
+	v := &viewer{socket: newSocket(conn), person: person, second: second}
 	if !r.enter(v) {
 		return false
 	}
@@ -50,6 +51,30 @@ func (r *Room) View(conn *websocket.Conn, second bool) bool {
 	r.leave(v)
 	writer.Wait()
 	return true
+}
+
+// Viewers are the persons who view the session.
+func (r *Room) Viewers() (out []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for v := range r.viewers {
+		if !v.ended {
+			out = append(out, v.person)
+		}
+	}
+	return out
+}
+
+// Dismiss sends a viewer away.
+func (r *Room) Dismiss(person string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for v := range r.viewers {
+		if v.person == person {
+			v.bye(r.machine, "You may not view this session any more.")
+		}
+	}
+	r.watched()
 }
 
 func (r *Room) enter(v *viewer) bool {

@@ -14,6 +14,8 @@ var sessionInputs = []string{
 	"s3BucketName", "s3KeyPrefix", "s3EncryptionEnabled", "cloudWatchLogGroupName", "cloudWatchEncryptionEnabled",
 	"cloudWatchStreamingEnabled", "kmsKeyId", "runAsEnabled", "runAsDefaultUser", "idleSessionTimeout",
 	"maxSessionDuration", "shellProfile",
+	// Our own, which nodes do not see.
+	"watchbill:requireSecondPerson", "watchbill:strictRecording", "watchbill:allowedHosts",
 }
 
 func (d *Document) checkSession() error {
@@ -66,13 +68,30 @@ func checkSessionInput(at place, key string, v *Node) error {
 		return checkMinutes(at, v, 60)
 	case "maxSessionDuration":
 		return checkMinutes(at, v, 1440)
-	case "s3EncryptionEnabled", "cloudWatchEncryptionEnabled", "cloudWatchStreamingEnabled", "runAsEnabled":
+	case "s3EncryptionEnabled", "cloudWatchEncryptionEnabled", "cloudWatchStreamingEnabled", "runAsEnabled",
+		"watchbill:requireSecondPerson", "watchbill:strictRecording":
 		if _, ok := v.Bool(); !ok {
 			return at.errorf(v.Line, "must be true or false")
 		}
 		return nil
 	}
+	if key == "watchbill:allowedHosts" {
+		return checkHosts(at, v)
+	}
 	return at.want(v, String)
+}
+
+// checkHosts wants a list of texts.
+func checkHosts(at place, v *Node) error {
+	if err := at.want(v, List); err != nil {
+		return err
+	}
+	for i, item := range v.Items {
+		if err := at.index(i).want(item, String); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkMinutes wants a text of digits from 1 to most; empty is as absent.
@@ -96,7 +115,7 @@ func (d *Document) checkSessionProperties() error {
 		if n == nil {
 			return at.errorf(d.Root.Line, "a Port document needs portNumber")
 		}
-		if err := at.only(n, "portNumber", "localPortNumber", "type", "host"); err != nil {
+		if err := at.only(n, "portNumber", "localPortNumber", "type", "host", "localConnectionType", "localUnixSocket"); err != nil {
 			return err
 		}
 		return checkPort(at, n)

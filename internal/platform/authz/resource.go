@@ -66,7 +66,7 @@ func arnOf(kind, id, second string, s db.Scope) []string {
 	case "bucket":
 		return []string{"arn:aws:s3:::" + id}
 	case "object":
-		return []string{"arn:aws:s3:::" + id + "/" + second}
+		return []string{"arn:aws:s3:::" + second + "/" + id}
 	case "log-group", "log-group-all", "log-stream":
 		return []string{logARN(kind, id, second, s)}
 	}

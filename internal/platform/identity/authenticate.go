@@ -18,6 +18,26 @@ var served = []string{"ssm", "ssm-incidents", "ssm-contacts", "sts", "ssmmessage
 // from the request's, carries the Caller and the scope; service is the signing
 // name. Errors are *sigv4.Error, in the words of the service.
 func (s *Service) Authenticate(r *http.Request, body []byte) (ctx context.Context, service string, err error) {
+	return s.authenticate(r, func(sig *sigv4.Signature, lookup sigv4.Lookup) error {
+		return s.verifier.Check(sig, r, body, time.Now(), lookup)
+	})
+}
+
+// AuthenticateStream is Authenticate for a request to S3 whose body is not read yet;
+// payload is what the request says of it, see sigv4.Verifier.CheckStream. The stream
+// checks a body that is signed in chunks.
+func (s *Service) AuthenticateStream(r *http.Request, payload string) (ctx context.Context, stream *sigv4.Stream, err error) {
+	ctx, service, err := s.authenticate(r, func(sig *sigv4.Signature, lookup sigv4.Lookup) (err error) {
+		stream, err = s.verifier.CheckStream(sig, r, payload, time.Now(), lookup)
+		return err
+	})
+	if err == nil && service != "s3" {
+		err = sigv4.BadScope(sigv4.Query, "Credential should be scoped to correct service: 's3'.")
+	}
+	return ctx, stream, err
+}
+
+func (s *Service) authenticate(r *http.Request, check func(*sigv4.Signature, sigv4.Lookup) error) (ctx context.Context, service string, err error) {
 	ctx = r.Context()
 	sig, err := sigv4.Parse(r)
 	if err != nil {
@@ -33,7 +53,7 @@ func (s *Service) Authenticate(r *http.Request, body []byte) (ctx context.Contex
 		caller = c
 		return secret, err
 	}
-	if err := s.verifier.Check(sig, r, body, time.Now(), lookup); err != nil {
+	if err := check(sig, lookup); err != nil {
 		return ctx, service, err
 	}
 	caller.AccessKeyID = sig.Scope.AccessKeyID

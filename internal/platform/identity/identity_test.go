@@ -255,7 +255,7 @@ func TestScope(t *testing.T) {
 	}
 	for _, c := range []struct{ service, region, want string }{
 		{"ssm", "us-east-1", "InvalidSignatureException"},
-		{"s3", "eu-west-1", "InvalidSignatureException"},
+		{"dynamodb", "eu-west-1", "InvalidSignatureException"},
 		{"sts", "us-east-1", ""},
 		{"sts", "ap-south-1", "SignatureDoesNotMatch"},
 		{"ssm-incidents", "us-west-2", ""},

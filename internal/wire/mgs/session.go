@@ -77,8 +77,9 @@ type StartSession struct {
 	DocumentContent json.RawMessage            `json:"DocumentContent"`
 	SessionID       string                     `json:"SessionId"`
 	Parameters      map[string]json.RawMessage `json:"Parameters"`
-	RunAsUser       string                     `json:"RunAsUser"`    // wins over inputs.runAsDefaultUser
-	SessionOwner    string                     `json:"SessionOwner"` // ARN
+	RunAsUser       string                     `json:"RunAsUser"`       // wins over inputs.runAsDefaultUser
+	SessionOwner    string                     `json:"SessionOwner"`    // ARN
+	Plane           int                        `json:"Plane,omitempty"` // version of our own data plane, 0 for the stock one
 }
 
 // AgentTaskComplete ends a session from the node's side. It is repeated until

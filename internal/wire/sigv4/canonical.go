@@ -20,7 +20,11 @@ func (s *Signature) StringToSign(r *http.Request, body []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256(c)
+	return s.text(c), nil
+}
+
+func (s *Signature) text(canonical []byte) string {
+	sum := sha256.Sum256(canonical)
 	b := make([]byte, 0, 160)
 	b = append(b, algorithm...)
 	b = append(b, '\n')
@@ -29,7 +33,7 @@ func (s *Signature) StringToSign(r *http.Request, body []byte) (string, error) {
 	b = append(b, s.Scope.text()...)
 	b = append(b, '\n')
 	b = hex.AppendEncode(b, sum[:])
-	return string(b), nil
+	return string(b)
 }
 
 func (s *Signature) canonical(r *http.Request, body []byte) ([]byte, error) {
@@ -43,18 +47,23 @@ func (s *Signature) canonical(r *http.Request, body []byte) ([]byte, error) {
 	if sent, ok := r.Header["X-Amz-Content-Sha256"]; ok && (len(sent) != 1 || sent[0] != hash) {
 		return nil, BadScope(f, "X-Amz-Content-Sha256 is not the hash of the body")
 	}
+	return s.compose(r, appendPath(nil, path), hash, int64(len(body)))
+}
+
+// compose writes the canonical request from its path and the hash of its body.
+func (s *Signature) compose(r *http.Request, path []byte, hash string, length int64) ([]byte, error) {
 	b := make([]byte, 0, 768)
 	b = append(b, r.Method...)
 	b = append(b, '\n')
-	b = appendPath(b, path)
+	b = append(b, path...)
 	b = append(b, '\n')
 	b, err := appendQuery(b, r.URL.RawQuery, s.Presigned)
 	if err != nil {
-		return nil, Incomplete(f, "the query cannot be read")
+		return nil, Incomplete(FamilyOf(s.Scope.Service), "the query cannot be read")
 	}
 	b = append(b, '\n')
 	for _, h := range s.Headers {
-		b = appendHeader(b, h, r, len(body))
+		b = appendHeader(b, h, r, length)
 	}
 	b = append(b, '\n')
 	b = append(b, strings.Join(s.Headers, ";")...)
@@ -136,7 +145,7 @@ func appendQuery(b []byte, raw string, presigned bool) ([]byte, error) {
 	return b, nil
 }
 
-func appendHeader(b []byte, h string, r *http.Request, length int) []byte {
+func appendHeader(b []byte, h string, r *http.Request, length int64) []byte {
 	b = append(b, h...)
 	b = append(b, ':')
 	switch v := r.Header[http.CanonicalHeaderKey(h)]; {
@@ -145,7 +154,7 @@ func appendHeader(b []byte, h string, r *http.Request, length int) []byte {
 	case len(v) > 0:
 		b = appendTrimmed(b, v[0])
 	case h == "content-length":
-		b = strconv.AppendInt(b, int64(length), 10)
+		b = strconv.AppendInt(b, length, 10)
 	}
 	return append(b, '\n')
 }

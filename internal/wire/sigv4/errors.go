@@ -40,7 +40,7 @@ const (
 // FamilyOf is the family of a signing name; an unknown one counts as JSON.
 func FamilyOf(service string) Family {
 	switch service {
-	case "sts", "iam":
+	case "sts", "iam", "s3":
 		return Query
 	case "ssm-incidents", "execute-api", "ssmmessages":
 		return REST

@@ -188,7 +188,7 @@ func (s *Signature) signs(h string) bool {
 }
 
 func (s *Signature) mustSign(h string, n int, r *http.Request, f Family) error {
-	must := strings.HasPrefix(h, "x-amz-") || h == "content-type" && f != REST && !s.Presigned
+	must := strings.HasPrefix(h, "x-amz-") || h == "content-type" && f != REST && !s.Presigned && s.Scope.Service != "s3"
 	if !must || s.signs(h) {
 		return nil
 	}

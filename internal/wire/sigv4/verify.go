@@ -52,20 +52,26 @@ func (v *Verifier) Check(s *Signature, r *http.Request, body []byte, now time.Ti
 	if err != nil {
 		return err
 	}
+	_, err = v.check(s, text, lookup)
+	return err
+}
+
+// check compares the signature with what it must be, and gives the signing key.
+func (v *Verifier) check(s *Signature, text string, lookup Lookup) (key [32]byte, err error) {
 	secret, found := lookup(s.Scope.AccessKeyID, s.SessionToken)
 	if found != nil && !errors.Is(found, ErrUnknownKey) && !errors.Is(found, ErrExpiredKey) {
-		return found
+		return key, found
 	}
-	key := v.keys.get(secret, s.Scope)
+	key = v.keys.get(secret, s.Scope)
 	ok := match(key, text, s.Value)
 	f := FamilyOf(s.Scope.Service)
 	switch {
 	case !ok || errors.Is(found, ErrUnknownKey):
-		return Mismatch(f)
+		return key, Mismatch(f)
 	case errors.Is(found, ErrExpiredKey):
-		return Expired(f)
+		return key, Expired(f)
 	}
-	return nil
+	return key, nil
 }
 
 // match compares in constant time; only the lower case hex form is a signature.

@@ -1,0 +1,58 @@
+package session
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+)
+
+func (p platform) here() string { return p.Windows }
+
+func commandLine(text string) *exec.Cmd {
+	return exec.Command("powershell.exe", "-NoProfile", "-Command", text)
+}
+
+var errNoTerminal = errors.New("this node does not support sessions with a terminal on Windows")
+
+// account is the node program's own: others are not supported on Windows.
+func (s *session) account(bool) (account, error) {
+	if s.start.RunAsUser != "" || bool(s.inputs.RunAsEnabled) {
+		return account{}, errors.New("this node does not support run-as users on Windows")
+	}
+	home, _ := os.UserHomeDir()
+	return account{home: home, name: os.Getenv("USERNAME"), shell: "powershell.exe"}, nil
+}
+
+func (s *session) terminal(*exec.Cmd, account, string) error { return errNoTerminal }
+
+// piped runs a program with its outputs going separate ways and no input.
+func (s *session) piped(cmd *exec.Cmd, a account, stdout, stderr func([]byte) error) (*os.ProcessState, error) {
+	cmd.Env = append(os.Environ(), s.environment(a)[5:6]...) // the session's mark
+	cmd.Env = append(cmd.Env, s.values.env...)
+	cmd.Stdout, cmd.Stderr = writer(stdout), writer(stderr)
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	quit := make(chan struct{})
+	defer close(quit)
+	go func() {
+		select {
+		case <-s.ctx.Done():
+			_ = cmd.Process.Kill()
+		case <-quit:
+		}
+	}()
+	cmd.WaitDelay = outputMost
+	err := cmd.Wait()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return cmd.ProcessState, err
+	}
+	return cmd.ProcessState, nil
+}
+
+type writer func([]byte) error
+
+func (w writer) Write(b []byte) (int, error) { return len(b), w(b) }
+
+func exitCode(state *os.ProcessState) int { return state.ExitCode() }

@@ -1,0 +1,67 @@
+package bucket
+
+import (
+	"context"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/watchbill/watchbill/internal/platform/db"
+	"github.com/watchbill/watchbill/internal/wire/s3"
+)
+
+// NodesTag on a bucket with the value "read" lets every node read its objects.
+const NodesTag = "watchbill:nodes"
+
+// nodeMay decides what a node does with a bucket or an object; the table of permissions
+// says which operations a node may call at all.
+func (s *Service) nodeMay(ctx context.Context, node string, r *s3.Request) error {
+	if r.Target.Key == nil {
+		return nil
+	}
+	if own(*r.Target.Key, node) {
+		return nil
+	}
+	if id, ok := sessionOf(*r.Target.Key); ok && s.Session != nil {
+		if its, err := s.Session(ctx, node, id); err != nil || its {
+			return err
+		}
+	}
+	if reads := r.Operation == "GetObject" || r.Operation == "HeadObject"; reads {
+		var b *bucketRow
+		err := s.DB.View(everywhere(ctx), func(tx *db.Tx) (err error) {
+			b, err = loadBucket(tx, *r.Target.Bucket, "")
+			return err
+		})
+		if err == nil && b.tags[NodesTag] == "read" {
+			return nil
+		}
+	}
+	return s3.AccessDenied("The node %s is not authorized to perform s3:%s on this object: it is not under a prefix of its own.", node, r.Operation)
+}
+
+// own tells the keys that the outputs of a node have: PREFIX/COMMAND/NODE/… and
+// PREFIX/NODE/ASSOCIATION/….
+func own(key, node string) bool {
+	parts := strings.Split(key, "/")
+	for i := range len(parts) - 2 { // there is a name after both
+		a, b := parts[i], parts[i+1]
+		if isID(a) && b == node || a == node && isID(b) {
+			return true
+		}
+	}
+	return false
+}
+
+// isID tells the canonical form of the ids of commands and associations.
+func isID(s string) bool {
+	u, err := uuid.Parse(s)
+	return err == nil && u.String() == s
+}
+
+// sessionOf is the session that a key is the log of: PREFIX/SESSION.log.
+func sessionOf(key string) (string, bool) {
+	name := key[strings.LastIndex(key, "/")+1:]
+	id, ok := strings.CutSuffix(name, ".log")
+	return id, ok && id != ""
+}
