@@ -138,12 +138,16 @@ func sessionsKillCommand() *cobra.Command {
 func replayCommand() *cobra.Command {
 	o := replay.Options{Speed: 1, Pause: 3 * time.Second}
 	var search, export string
-	c := &cobra.Command{Use: "replay SESSION", Short: "Play, search or export the recording of a session", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+	c := &cobra.Command{Use: "replay [SESSION]", Short: "Play, search or export the recording of a session; list recordings", Args: cobra.MaximumNArgs(1), RunE: func(c *cobra.Command, args []string) error {
 		api, err := hub.FromEnvironment()
 		if err != nil {
 			return err
 		}
-		r, w := replay.Fetch(c.Context(), api, args[0], false), c.OutOrStdout()
+		w := c.OutOrStdout()
+		if len(args) == 0 {
+			return replay.List(c.Context(), api, w, time.Local)
+		}
+		r := replay.Fetch(c.Context(), api, args[0], false)
 		switch {
 		case search != "":
 			return replaySearch(r, w, search)

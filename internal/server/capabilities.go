@@ -33,6 +33,7 @@ import (
 	"github.com/watchbill/watchbill/internal/capability/tag"
 	"github.com/watchbill/watchbill/internal/channel/email"
 	"github.com/watchbill/watchbill/internal/channel/inbox"
+	"github.com/watchbill/watchbill/internal/channel/topic"
 	"github.com/watchbill/watchbill/internal/gateway"
 	"github.com/watchbill/watchbill/internal/gateway/plane"
 	"github.com/watchbill/watchbill/internal/gateway/relay"
@@ -121,7 +122,7 @@ func (h *hub) openCapabilities() (err error) {
 	})
 	c.command = command.New(command.Service{
 		DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Nodes: c.node, Documents: h.commandDocument, Sealer: p.sealer, Allow: authz.Require,
-		Blobs: h.blobs,
+		Blobs: h.blobs, Publish: topic.Open(h.path(notifyFile), h.egress().Client(egressTimeout)).Publish,
 	})
 	c.rollout = rollout.New(rollout.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Commands: c.command, Sealer: p.sealer, Allow: authz.Require})
 	c.lock = p.locks
@@ -146,6 +147,9 @@ func (h *hub) openCapabilities() (err error) {
 // emailFile in the data directory names the mail server; without it pages go to the
 // inbox only.
 const emailFile = "email.yaml"
+
+// notifyFile in the data directory says where the topics of notifications lead.
+const notifyFile = "notify.yaml"
 
 // openPeople makes the capabilities that page and their channels.
 func (h *hub) openPeople() (err error) {

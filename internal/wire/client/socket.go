@@ -3,10 +3,13 @@ package client
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/watchbill/watchbill/internal/wire/plane"
 )
 
 // Socket opens a WebSocket at an address that an operation gave, with the trust
@@ -18,6 +21,7 @@ func (c *Client) Socket(ctx context.Context, address string) (*websocket.Conn, e
 		d.TLSClientConfig.NextProtos = nil // a WebSocket is HTTP/1.1
 		d.TLSClientConfig.DynamicRecordSizingDisabled = true
 	}
+	d.NetDialContext = plane.BulkDial((&net.Dialer{Timeout: 10 * time.Second}).DialContext)
 	conn, res, err := d.DialContext(ctx, address, nil)
 	if err != nil && res != nil {
 		return nil, fmt.Errorf("client: %s: %w (HTTP %d)", address, err, res.StatusCode)
