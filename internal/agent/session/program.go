@@ -182,7 +182,7 @@ func extend(f *os.File, exited <-chan struct{}, last time.Time) time.Time {
 
 // wholeRunes is the length without a character at the end that is cut.
 func wholeRunes(b []byte) int {
-	for i := 1; i < utf8.UTFMax && i < len(b); i++ {
+	for i := 1; i < utf8.UTFMax && i <= len(b); i++ {
 		if tail := b[len(b)-i:]; utf8.RuneStart(tail[0]) {
 			if !utf8.FullRune(tail) {
 				return len(b) - i
