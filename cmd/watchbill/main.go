@@ -24,13 +24,16 @@ func main() {
 	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stderr, nil)))
 	if err := root().ExecuteContext(ctx); err != nil {
 		stop()
-		os.Exit(exitCode(err))
+		os.Exit(report(err))
 	}
 }
 
-// exitCode tells an error, and is that of a remote program where that is all the
-// error says.
-func exitCode(err error) int {
+// report tells an error and answers the exit code: that of a remote program where that
+// is all the error says; an exitCode was told already.
+func report(err error) int {
+	if code, ok := errors.AsType[exitCode](err); ok {
+		return int(code)
+	}
 	if e, ok := errors.AsType[*plane.Exit](err); ok {
 		return e.ExitCode()
 	}
@@ -45,7 +48,11 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(serverCommand(), envCommand(), agentCommand(), releaseCommand(), opsCommand(), auditCommand(), versionCommand(), shellCommand(), cpCommand(), tunnelCommand())
+	c.AddCommand(
+		serverCommand(), envCommand(), agentCommand(), nodesCommand(), nodeCommand(), execCommand(), rolloutCommand(), shellCommand(),
+		cpCommand(), tunnelCommand(), sessionsCommand(), replayCommand(), lockCommand(), releaseCommand(),
+		opsCommand(), auditCommand(), versionCommand(),
+	)
 	return c
 }
 

@@ -27,7 +27,6 @@ const (
 	silence      = 60 * time.Second // a channel on which nothing comes is dead
 	writeTimeout = 10 * time.Second
 	dialTimeout  = 15 * time.Second
-	replacedWait = 30 * time.Second
 )
 
 // channel is an open control channel.
@@ -222,7 +221,7 @@ func (n *node) handle(c *channel, m *mgs.Message) error {
 		}
 		n.sessions.Close(closed.SessionID)
 		if closed.SessionID == "" {
-			return &hubError{Code: "ChannelReplaced", Message: "the hub closed this channel for another one of the same node: does a second program use this registration?", After: replacedWait}
+			return &hubError{Code: codeReplaced, Message: "the hub closed this channel for another one of the same node: does a second program use this registration?"}
 		}
 	}
 	return nil

@@ -15,11 +15,14 @@ import (
 	"github.com/watchbill/watchbill/internal/capability/automation"
 	"github.com/watchbill/watchbill/internal/capability/bucket"
 	"github.com/watchbill/watchbill/internal/capability/command"
+	"github.com/watchbill/watchbill/internal/capability/compliance"
 	"github.com/watchbill/watchbill/internal/capability/contact"
 	"github.com/watchbill/watchbill/internal/capability/document"
 	"github.com/watchbill/watchbill/internal/capability/engage"
 	"github.com/watchbill/watchbill/internal/capability/incident"
+	"github.com/watchbill/watchbill/internal/capability/inventory"
 	"github.com/watchbill/watchbill/internal/capability/key"
+	"github.com/watchbill/watchbill/internal/capability/loggroup"
 	"github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/capability/opsitem"
 	"github.com/watchbill/watchbill/internal/capability/parameter"
@@ -30,6 +33,7 @@ import (
 	"github.com/watchbill/watchbill/internal/capability/tag"
 	"github.com/watchbill/watchbill/internal/channel/email"
 	"github.com/watchbill/watchbill/internal/channel/inbox"
+	"github.com/watchbill/watchbill/internal/channel/topic"
 	"github.com/watchbill/watchbill/internal/gateway"
 	"github.com/watchbill/watchbill/internal/gateway/plane"
 	"github.com/watchbill/watchbill/internal/gateway/relay"
@@ -54,8 +58,9 @@ var models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, stsapi.M
 var migrations = []db.Migrations{
 	Migrations, task.Migrations, journal.Migrations, audit.Migrations, identity.Migrations, tagging.Migrations, mailbox.Migrations, lock.Migrations,
 	parameter.Migrations, setting.Migrations, document.Migrations, node.Migrations, command.Migrations, rollout.Migrations, session.Migrations, automation.Migrations,
-	key.Migrations, bucket.Migrations,
+	key.Migrations, bucket.Migrations, loggroup.Migrations,
 	contact.Migrations, engage.Migrations, inbox.Migrations, opsitem.Migrations, incident.Migrations, alarm.Migrations,
+	inventory.Migrations, compliance.Migrations,
 }
 
 // capabilities are the slices of the product, in the order in which they are made.
@@ -63,6 +68,7 @@ type capabilities struct {
 	caller     lateCaller
 	key        *key.Service
 	bucket     *bucket.Service
+	loggroup   *loggroup.Service
 	setting    *setting.Service
 	parameter  *parameter.Service
 	tag        *tag.Service
@@ -82,6 +88,8 @@ type capabilities struct {
 	intake     *intake.Service
 	intakeFile *intake.File
 	sts        *sts.Service
+	inventory  *inventory.Service
+	compliance *compliance.Service
 	relay      *relay.Relay
 	gateway    *gateway.Gateway
 	plane      *plane.Hub
@@ -91,9 +99,10 @@ type capabilities struct {
 // operations is made from it too.
 func bindings(c *capabilities) (out []wire.Binding) {
 	for _, ops := range [][]wire.Binding{
-		c.key.Operations(),
+		c.key.Operations(), c.loggroup.Operations(),
 		c.setting.Operations(), c.parameter.Operations(), c.tag.Operations(), c.document.Operations(), c.node.Operations(),
 		c.command.Operations(), c.rollout.Operations(), c.session.Operations(), c.lock.Operations(), c.automation.Operations(), c.contact.Operations(), c.engage.Operations(), c.sts.Operations(), c.opsitem.Operations(), c.incident.Operations(),
+		c.inventory.Operations(), c.compliance.Operations(),
 	} {
 		out = append(out, ops...)
 	}
@@ -113,7 +122,7 @@ func (h *hub) openCapabilities() (err error) {
 	})
 	c.command = command.New(command.Service{
 		DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Nodes: c.node, Documents: h.commandDocument, Sealer: p.sealer, Allow: authz.Require,
-		Blobs: h.blobs,
+		Blobs: h.blobs, Publish: topic.Open(h.path(notifyFile), h.egress().Client(egressTimeout)).Publish,
 	})
 	c.rollout = rollout.New(rollout.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Commands: c.command, Sealer: p.sealer, Allow: authz.Require})
 	c.lock = p.locks
@@ -125,6 +134,8 @@ func (h *hub) openCapabilities() (err error) {
 		Caller: &c.caller, Log: h.log, PassRole: h.passRole,
 	})
 	c.sts = sts.New(sts.Service{DB: h.db, Journal: p.journal, Identity: p.identity})
+	c.inventory = inventory.New(inventory.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Nodes: c.node})
+	c.compliance = compliance.New(compliance.Service{DB: h.db, Journal: p.journal, Exists: h.nodeExists})
 	c.relay = relay.New(relay.Config{Sessions: c.session, Unwrap: h.unwrapDataKey, Logger: h.log})
 	c.gateway = gateway.New(gateway.Config{
 		Nodes: c.node, Commands: c.command, Sessions: c.session, Relay: c.relay, Mailbox: p.mailbox, Authenticate: p.identity.Authenticate, Authorize: p.authz.Authorize, Observe: h.observe, ReleaseKeys: h.releaseKeys, Logger: h.log,
@@ -136,6 +147,9 @@ func (h *hub) openCapabilities() (err error) {
 // emailFile in the data directory names the mail server; without it pages go to the
 // inbox only.
 const emailFile = "email.yaml"
+
+// notifyFile in the data directory says where the topics of notifications lead.
+const notifyFile = "notify.yaml"
 
 // openPeople makes the capabilities that page and their channels.
 func (h *hub) openPeople() (err error) {

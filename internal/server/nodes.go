@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/capability/opsitem"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
@@ -38,4 +39,12 @@ func (h *hub) contested(_ context.Context, tx *db.Tx, row journal.Row) error {
 			"A machine was cloned with the state of its agent, or the key was taken. Register one of the two anew, and deregister the node if you do not know the other.",
 	})
 	return err
+}
+
+func (h *hub) nodeExists(tx *db.Tx, id string) (bool, error) {
+	_, err := h.all.node.Get(tx, id)
+	if node.IsUnknown(err) {
+		return false, nil
+	}
+	return err == nil, err
 }

@@ -98,13 +98,18 @@ func (t *target) renderer(rt *Router) *shape.Model {
 }
 
 // large names the operations that take LargeMaxBody.
-func (t *target) large() bool { return t.name == "PutInventory" || t.name == "PutComplianceItems" }
+func (t *target) large() bool {
+	return t.name == "PutInventory" || t.name == "PutComplianceItems" || t.name == "PutLogEvents"
+}
 
 // limit is how many bytes the body of a request may have; r is nil for a call in
 // process.
 func (rt *Router) limit(r *http.Request, t *target) int64 {
 	if t.large() && (r == nil || rt.cfg.Large != nil && rt.cfg.Large(r)) {
 		return max(LargeMaxBody, rt.cfg.MaxBody)
+	}
+	if t.name == "PutLogEvents" { // 1 MiB of messages, and the JSON around them
+		return max(2<<20, rt.cfg.MaxBody)
 	}
 	return rt.cfg.MaxBody
 }

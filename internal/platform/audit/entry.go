@@ -3,6 +3,9 @@ package audit
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -31,8 +34,18 @@ type entry struct {
 	At          *time.Time `json:"at,omitzero"`
 }
 
+// longestInput is how much of an input, in bytes of JSON, is recorded whole. What is
+// longer, as the inventory of a node is, is recorded by its size and hash.
+const longestInput = 64 << 10
+
 func redact(b wire.Binding, input any) any {
-	return shape.Redact(b.Model, b.Operation.Input, input)
+	r := shape.Redact(b.Model, b.Operation.Input, input)
+	text, err := json.Marshal(r)
+	if err != nil || len(text) <= longestInput {
+		return r
+	}
+	sum := sha256.Sum256(text)
+	return map[string]any{"omitted": true, "bytes": len(text), "sha256": hex.EncodeToString(sum[:])}
 }
 
 func (s *Service) newEntry(ctx context.Context, c wire.Call) entry {
