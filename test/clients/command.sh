@@ -74,3 +74,14 @@ tells 'RollingBack|RolledBack' rollout rollback "$rollout" --reason 'a bad chang
 rolled_back() { "$watchbill" rollout show "$rollout" | grep -q 'status *RolledBack'; }
 await "the roll back" rolled_back
 exits 1 rollout resume "$rollout" --reason no
+
+# Outputs go to a bucket and a log group of the hub as well.
+gives '' s3api create-bucket --bucket command-outputs
+command=$(cli ssm send-command --document-name AWS-RunShellScript --instance-ids "$node" --parameters 'commands=echo kept' --output-s3-bucket-name command-outputs --output-s3-key-prefix runs \
+	--cloud-watch-output-config CloudWatchOutputEnabled=true --query Command.CommandId)
+ended "$command"
+uploaded() { cli s3api head-object --bucket command-outputs --key "runs/$command/$node/awsrunShellScript/0.awsrunShellScript/stdout"; }
+await "the output in the bucket" uploaded
+gives "s3.amazonaws.com/command-outputs/runs/$command" ssm get-command-invocation --command-id "$command" --instance-id "$node" --query StandardOutputUrl
+logged() { cli logs get-log-events --log-group-name /aws/ssm/AWS-RunShellScript --log-stream-name "$command/$node/aws-runShellScript/stdout" --query 'events[].message' | grep -q kept; }
+await "the output in the log group" logged
