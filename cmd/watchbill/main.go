@@ -49,7 +49,7 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	c.AddCommand(
-		serverCommand(), envCommand(), agentCommand(), execCommand(), rolloutCommand(), shellCommand(),
+		serverCommand(), envCommand(), agentCommand(), nodesCommand(), nodeCommand(), execCommand(), rolloutCommand(), shellCommand(),
 		cpCommand(), tunnelCommand(), sessionsCommand(), replayCommand(), lockCommand(), releaseCommand(),
 		opsCommand(), auditCommand(), versionCommand(),
 	)

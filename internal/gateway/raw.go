@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/capability/node"
+	"github.com/watchbill/watchbill/internal/lang/text"
 	"github.com/watchbill/watchbill/internal/platform/arn"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/identity"
@@ -30,6 +31,7 @@ func (g *Gateway) Raw() map[string]wire.Raw {
 		"ListInstanceAssociations":        {Call: g.associations},
 		"UpdateInstanceAssociationStatus": {Call: g.ignore},
 		"PutConfigurePackageResult":       {Call: g.ignore},
+		"GetManifest":                     {Call: g.manifest},
 	}
 	out := map[string]wire.Raw{}
 	for name, raw := range ssm {
@@ -218,6 +220,20 @@ func (g *Gateway) associations(ctx context.Context, _ *http.Request, body []byte
 		return nil, err
 	}
 	return map[string]any{"Associations": []any{}}, nil
+}
+
+// manifest answers GetManifest: all packages are documents. With this error, and with no
+// other, the stock agent goes on to DescribeDocument and GetDocument.
+// Seen: docs/observations/2026-11-22-amazon-ssm-agent.md
+func (g *Gateway) manifest(ctx context.Context, _ *http.Request, body []byte) (any, error) {
+	var in struct{ PackageName, PackageVersion string }
+	if err := decode(body, &in); err != nil {
+		return nil, err
+	}
+	if _, err := anyNode(ctx); err != nil {
+		return nil, err
+	}
+	return nil, fault.New(http.StatusBadRequest, "ResourceNotFoundException", "The package %q has no manifest; packages are documents.", text.Clip(in.PackageName, 200))
 }
 
 // ignore takes a node's report that nobody needs.

@@ -378,3 +378,16 @@ func TestLargeBodiesAreForNodes(t *testing.T) {
 		}
 	}
 }
+
+// Packages are documents: the error is the one that makes the stock agent look there.
+func TestManifestIsNotFound(t *testing.T) {
+	h := newHub(t)
+	m := h.newMachine()
+	in := map[string]string{"PackageName": "p", "PackageVersion": "latest"}
+	if status, out := m.call("GetManifest", in, m.bySession("ssm")); status != http.StatusBadRequest || out["__type"] != "ResourceNotFoundException" {
+		t.Errorf("%d %v", status, out)
+	}
+	if status, out := m.call("GetManifest", in, nil); status != http.StatusBadRequest || out["__type"] == "ResourceNotFoundException" {
+		t.Errorf("not signed: %d %v", status, out)
+	}
+}

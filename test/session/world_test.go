@@ -293,7 +293,21 @@ func (r *run) shown() string {
 // expect waits for a text on the terminal.
 func (r *run) expect(text string) {
 	r.t.Helper()
-	await(r.t, fmt.Sprintf("%q", text), func() bool { return strings.Contains(r.shown(), text) })
+	await(r.t, fmt.Sprintf("%q", text), func() bool {
+		if strings.Contains(r.shown(), text) {
+			return true
+		}
+		select {
+		case err := <-r.ended:
+			r.ended <- err
+			if !strings.Contains(r.shown(), text) {
+				r.t.Fatalf("the plugin ended before it showed %q", text)
+			}
+			return true
+		default:
+			return false
+		}
+	})
 }
 
 func (r *run) typed(text string) {

@@ -45,10 +45,9 @@ type testHub struct {
 
 type listener struct{}
 
-func (listener) Deliver(relay.Deliver)     {}
-func (listener) State(string)              {}
-func (listener) Presence(relay.Side, bool) {}
-func (listener) Full() bool                { return false }
+func (listener) Deliver(relay.Deliver) {}
+func (listener) State(string)          {}
+func (listener) Full() bool            { return false }
 
 func newTestHub(t *testing.T) *testHub {
 	t.Helper()
@@ -127,10 +126,10 @@ func (h *testHub) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if side == "node" {
-		room.Serve(relay.Node, conn)
+		room.Take(relay.Node, conn).Serve()
 		return
 	}
-	room.Serve(relay.Client, conn)
+	room.Take(relay.Client, conn).Serve()
 }
 
 func (h *testHub) open(ctx context.Context, side, id string) (*websocket.Conn, *http.Response, error) {

@@ -105,8 +105,12 @@ func TestNonInteractive(t *testing.T) {
 		{"old client", `sh -c "echo err >&2; kill -9 $$"`, nil, "1.2.0.0", "err\n", "", "EXIT_CODE: 137"},
 	} {
 		id := strings.ReplaceAll(tt.id, " ", "-")
+		if tt.parameters == nil {
+			tt.parameters = map[string]any{}
+		}
+		tt.parameters["separate"] = []string{"true"}
 		h.start(id, request{kind: nonInteractiveCommands, runAs: runAs(), parameters: tt.parameters, properties: map[string]any{
-			"linux": map[string]any{"commands": tt.commands, "separateOutputStream": "true"},
+			"linux": map[string]any{"commands": tt.commands, "separateOutputStream": "{{ separate }}", "runAsElevated": false},
 		}})
 		c := h.client(id, sessiontest.Options{Version: tt.version})
 		wants(t, c, mgs.PayloadExitCode, tt.exit)

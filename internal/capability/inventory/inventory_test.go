@@ -120,6 +120,9 @@ func TestContentHash(t *testing.T) {
 		x.refused("ItemContentMismatchException", x.put(id, items(application, "h1")))
 		x.must(x.put(id, items(application, "h1", app("bash", "5.2"))))
 		x.must(x.put(id, items(application, "h1")))
+		other := items(application, "h1")
+		other[0].SchemaVersion = new("1.1") // of another item of the call, as the stock agent has it
+		x.must(x.put(id, other))
 		x.refused("ItemContentMismatchException", x.put(id, items(application, "h2")))
 		x.refused("InvalidItemContentException", x.put(id, items(application, "")))
 		if diff := cmp.Diff([]map[string]string{app("bash", "5.2")}, x.entries(id, application)); diff != "" {

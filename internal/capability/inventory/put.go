@@ -131,7 +131,10 @@ func hashOf(content string) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// put keeps one item and says whether its content is new.
+// put keeps one item and says whether its content is new. For an item without content
+// the hash alone decides: the stock agent writes the schema version of the last item of
+// the call into all of those.
+// Seen: amazon-ssm-agent 3.3.0.0, docs/observations/2026-11-22-amazon-ssm-agent.md
 func (s *Service) put(tx *db.Tx, nodeID string, x *ssm.InventoryItem) (changed bool, err error) {
 	off, err := disabled(tx, *x.TypeName, *x.SchemaVersion)
 	if err != nil || off {
@@ -142,7 +145,7 @@ func (s *Service) put(tx *db.Tx, nodeID string, x *ssm.InventoryItem) (changed b
 		return false, err
 	}
 	hash := ptr.Value(x.ContentHash)
-	same := old != nil && hash != "" && old.Hash == hash && old.SchemaVersion == *x.SchemaVersion
+	same := old != nil && hash != "" && old.Hash == hash && (x.Content == nil || old.SchemaVersion == *x.SchemaVersion)
 	if x.Content == nil && slices.Contains(hashesOfNothing, hash) {
 		x.Content, same = []map[string]string{}, false
 	}
