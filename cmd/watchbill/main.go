@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/watchbill/watchbill/internal/cli/plane"
 )
 
 var version = "dev" // set when it is built
@@ -20,10 +23,22 @@ func main() {
 	defer stop()
 	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stderr, nil)))
 	if err := root().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "watchbill: "+err.Error())
 		stop()
-		os.Exit(1)
+		os.Exit(report(err))
 	}
+}
+
+// report tells an error and answers the exit code: that of a remote program where that
+// is all the error says; an exitCode was told already.
+func report(err error) int {
+	if code, ok := errors.AsType[exitCode](err); ok {
+		return int(code)
+	}
+	if e, ok := errors.AsType[*plane.Exit](err); ok {
+		return e.ExitCode()
+	}
+	fmt.Fprintln(os.Stderr, "watchbill: "+err.Error())
+	return 1
 }
 
 func root() *cobra.Command {
@@ -33,7 +48,11 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(serverCommand(), envCommand(), agentCommand(), nodesCommand(), nodeCommand(), releaseCommand(), opsCommand(), auditCommand(), versionCommand())
+	c.AddCommand(
+		serverCommand(), envCommand(), agentCommand(), nodesCommand(), nodeCommand(), execCommand(), rolloutCommand(), shellCommand(),
+		cpCommand(), tunnelCommand(), sessionsCommand(), replayCommand(), lockCommand(), releaseCommand(),
+		opsCommand(), auditCommand(), versionCommand(),
+	)
 	return c
 }
 

@@ -270,3 +270,27 @@ func TestRunWithoutRegistration(t *testing.T) {
 		t.Errorf("Run: %v", err)
 	}
 }
+
+// TestReplacedProgramsDoNotFight takes the channel from each other: over a day
+// there are few changes.
+func TestReplacedProgramsDoNotFight(t *testing.T) {
+	var y yielding
+	held, changes := time.Duration(0), 0
+	for held < 24*time.Hour {
+		wait := y.next(time.Minute)
+		if wait < yieldFirst || wait > yieldMax*3/2 {
+			t.Fatalf("waits %v", wait)
+		}
+		held += wait
+		changes++
+	}
+	if changes > 32 {
+		t.Errorf("%d changes in a day", changes)
+	}
+	if wait := y.next(3 * time.Hour); wait > 2*yieldFirst {
+		t.Errorf("waits %v after a channel that was held long", wait)
+	}
+	if !wasReplaced(&hubError{Code: codeReplaced}) || wasReplaced(nil) {
+		t.Error("the reason is not seen")
+	}
+}

@@ -47,3 +47,36 @@ func pause(ctx context.Context, d time.Duration) bool {
 		return false
 	}
 }
+
+// codeReplaced is the error of a channel that the hub closed for a newer one.
+const codeReplaced = "ChannelReplaced"
+
+func wasReplaced(err error) bool {
+	var e *hubError
+	return errors.As(err, &e) && e.Code == codeReplaced
+}
+
+// The waits of a program whose channel was taken over by another one with the
+// same registration: two of them would take it from each other for ever.
+const (
+	yieldFirst = time.Minute
+	yieldMax   = time.Hour
+	yieldLong  = 2 * time.Hour // a channel held that long was not fought for
+)
+
+// yielding counts replacements in a row.
+type yielding struct{ times int }
+
+// next is the wait after one more replacement of a channel that was held for a
+// time.
+func (y *yielding) next(held time.Duration) time.Duration {
+	if held > yieldLong {
+		y.times = 0
+	}
+	limit := yieldMax
+	if y.times < 6 {
+		limit = min(yieldFirst<<y.times, yieldMax)
+	}
+	y.times++
+	return limit + rand.N(limit/2)
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/wire/mgs"
+	"github.com/watchbill/watchbill/internal/wire/plane"
 	"github.com/watchbill/watchbill/internal/wire/sigv4"
 
 	"github.com/google/uuid"
@@ -25,7 +27,6 @@ const (
 	silence      = 60 * time.Second // a channel on which nothing comes is dead
 	writeTimeout = 10 * time.Second
 	dialTimeout  = 15 * time.Second
-	replacedWait = 30 * time.Second
 )
 
 // channel is an open control channel.
@@ -111,6 +112,7 @@ func (h *hub) dial(ctx context.Context, path string, creds sigv4.Credentials) (*
 	d := websocket.Dialer{
 		Proxy: http.ProxyFromEnvironment, TLSClientConfig: h.tls.Clone(), HandshakeTimeout: dialTimeout,
 		ReadBufferSize: 4 << 10, WriteBufferSize: 4 << 10,
+		NetDialContext: plane.BulkDial((&net.Dialer{Timeout: dialTimeout}).DialContext),
 	}
 	d.TLSClientConfig.DynamicRecordSizingDisabled = true // small writes are single records anyway
 	conn, res, err := d.DialContext(ctx, address.String(), r.Header)
@@ -219,7 +221,7 @@ func (n *node) handle(c *channel, m *mgs.Message) error {
 		}
 		n.sessions.Close(closed.SessionID)
 		if closed.SessionID == "" {
-			return &hubError{Code: "ChannelReplaced", Message: "the hub closed this channel for another one of the same node: does a second program use this registration?", After: replacedWait}
+			return &hubError{Code: codeReplaced, Message: "the hub closed this channel for another one of the same node: does a second program use this registration?"}
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,6 +26,10 @@ const (
 	crashPoint = "WATCHBILL_TEST_CRASH"
 	crashDir   = "WATCHBILL_TEST_CRASH_DIR"
 	crashJob   = "WATCHBILL_TEST_CRASH_JOB"
+	crashID    = "WATCHBILL_TEST_CRASH_ID"
+
+	// crashRounds is how many rounds TestCrashRounds has; a few without it.
+	crashRounds = "WATCHBILL_CRASH_ROUNDS"
 )
 
 func TestMain(m *testing.M) {
@@ -50,13 +55,13 @@ func crash() error {
 	if err := n.recover(); err != nil {
 		return err
 	}
-	got := n.receive(mgs.AgentJob{Content: os.Getenv(crashJob), JobID: mgs.JobID("c1", testNode), Topic: mgs.TopicSendCommand})
+	got := n.receive(mgs.AgentJob{Content: os.Getenv(crashJob), JobID: mgs.JobID(os.Getenv(crashID), testNode), Topic: mgs.TopicSendCommand})
 	if got.code != mgs.AckOK {
 		return fmt.Errorf("ack %s %s", got.code, got.text)
 	}
 	switch os.Getenv(crashPoint) {
 	case "start recorded":
-		if err := n.ledger.Start("c1"); err != nil {
+		if err := n.ledger.Start(os.Getenv(crashID)); err != nil {
 			return err
 		}
 		fallthrough
@@ -65,6 +70,9 @@ func crash() error {
 	}
 	got.then() // the script kills this process
 	n.jobs.Wait()
+	if os.Getenv(crashPoint) == "ended" {
+		return syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	}
 	return nil
 }
 
@@ -98,7 +106,7 @@ func TestCrash(t *testing.T) {
 			h := newTestHub(t)
 			dir := h.register()
 			mark := filepath.Join(t.TempDir(), "mark")
-			killed(t, dir, tt.point, twoSteps(mark, tt.behind))
+			killed(t, dir, "c1", tt.point, twoSteps(mark, tt.behind))
 			run(t, dir)
 			l := h.link()
 			steps := map[string]string{}
@@ -134,7 +142,7 @@ func TestCrash(t *testing.T) {
 }
 
 // killed runs this test binary as a node program that dies at a point.
-func killed(t *testing.T, dir, point string, job any) {
+func killed(t *testing.T, dir, id, point string, job any) {
 	t.Helper()
 	text, err := json.Marshal(job)
 	if err != nil {
@@ -145,9 +153,52 @@ func killed(t *testing.T, dir, point string, job any) {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), exe)
-	cmd.Env = append(os.Environ(), crashPoint+"="+point, crashDir+"="+dir, crashJob+"="+string(text))
+	cmd.Env = append(os.Environ(), crashPoint+"="+point, crashDir+"="+dir, crashID+"="+id, crashJob+"="+string(text))
 	out, _ := cmd.CombinedOutput()
 	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || ws.Signal() != syscall.SIGKILL {
 		t.Fatalf("the program was not killed: %v, %s", cmd.ProcessState, out)
 	}
+}
+
+// TestCrashRounds kills the program before, during and after a script, again
+// and again on one state directory: no script starts twice, and each command
+// has an end.
+func TestCrashRounds(t *testing.T) {
+	rounds := 8
+	if text := os.Getenv(crashRounds); text != "" {
+		var err error
+		if rounds, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := newTestHub(t)
+	dir, marks := h.register(), t.TempDir()
+	points := []string{"accepted", "start recorded", "step runs", "ended"}
+	ran := map[string]int{}
+	for i := range rounds {
+		id, point := fmt.Sprintf("r%d", i), points[i%len(points)]
+		mark := filepath.Join(marks, id)
+		line := "echo run >> " + mark
+		if point == "step runs" {
+			line += "; kill -9 $PPID"
+		}
+		job := command(id, line)
+		killed(t, dir, id, point, job)
+		stop := run(t, dir)
+		l := h.link()
+		if c := l.end(id); c.DocumentStatus == mgs.StatusInProgress {
+			t.Errorf("round %d, %s: %+v", i, point, c)
+		}
+		if code := l.job(id, mgs.TopicSendCommand, job); code != mgs.AckDuplicate {
+			t.Errorf("round %d, %s, sent again: ack %s", i, point, code)
+		}
+		stop()
+		b, _ := os.ReadFile(mark)
+		count := strings.Count(string(b), "run")
+		if count > 1 {
+			t.Errorf("round %d, %s: started %d times", i, point, count)
+		}
+		ran[point] += count
+	}
+	t.Logf("%d rounds, scripts that ran: %v", rounds, ran)
 }

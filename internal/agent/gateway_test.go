@@ -19,8 +19,10 @@ import (
 	"github.com/watchbill/watchbill/internal/api/watchbill"
 	hubcommand "github.com/watchbill/watchbill/internal/capability/command"
 	hubnode "github.com/watchbill/watchbill/internal/capability/node"
+	hubsession "github.com/watchbill/watchbill/internal/capability/session"
 	"github.com/watchbill/watchbill/internal/gateway"
 	"github.com/watchbill/watchbill/internal/platform/authz"
+	"github.com/watchbill/watchbill/internal/platform/blob"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/db/dbtest"
 	"github.com/watchbill/watchbill/internal/platform/identity"
@@ -46,7 +48,7 @@ type realHub struct {
 
 func newRealHub(t *testing.T) *realHub {
 	t.Helper()
-	d := dbtest.SQLite(t, task.Migrations, journal.Migrations, mailbox.Migrations, tagging.Migrations, identity.Migrations, hubnode.Migrations, hubcommand.Migrations)
+	d := dbtest.SQLite(t, task.Migrations, journal.Migrations, mailbox.Migrations, tagging.Migrations, identity.Migrations, hubnode.Migrations, hubcommand.Migrations, hubsession.Migrations)
 	sealer, err := seal.OpenFile(filepath.Join(t.TempDir(), "key"))
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +65,12 @@ func newRealHub(t *testing.T) *realHub {
 		return hubnode.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.Secret.Reveal(), SessionToken: c.SessionToken.Reveal(), Expires: c.Expiration}, err
 	}})
 	h.commands = hubcommand.New(hubcommand.Service{DB: d, Tasks: e, Journal: j, Mailbox: m, Nodes: h.nodes, Documents: shellDocument, Sealer: sealer})
-	g := gateway.New(gateway.Config{Nodes: h.nodes, Commands: h.commands, Mailbox: m, Authenticate: ids.Authenticate, Authorize: authz.New(nil).Authorize, Logger: log})
+	blobs, err := blob.Open(t.Context(), "mem://")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sessions := hubsession.New(hubsession.Service{DB: d, Tasks: e, Journal: j, Mailbox: m, Nodes: h.nodes, Sealer: sealer, Blobs: blobs})
+	g := gateway.New(gateway.Config{Nodes: h.nodes, Commands: h.commands, Sessions: sessions, Mailbox: m, Authenticate: ids.Authenticate, Authorize: authz.New(nil).Authorize, Logger: log})
 	router := wire.NewRouter(wire.Config{Raw: g.Raw(), Authenticate: ids.Authenticate, Logger: log})
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", g.Handler())

@@ -37,8 +37,15 @@ func boot(t *testing.T, dir, id string, reboot func() error) (rebooted <-chan er
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- n.run(ctx) }()
-	t.Cleanup(cancel)
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		done <- n.run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-stopped
+	})
 	return done
 }
 

@@ -247,7 +247,9 @@ func (n *node) keepSlim(ctx context.Context) {
 // keepChannel keeps the control channel open.
 func (n *node) keepChannel(ctx context.Context) {
 	var wait backoff
+	var replaced yielding
 	for {
+		began := time.Now()
 		opened, err := n.openAndServe(ctx)
 		if ctx.Err() != nil {
 			return
@@ -256,6 +258,10 @@ func (n *node) keepChannel(ctx context.Context) {
 			wait.reset()
 		}
 		delay := wait.next(err)
+		if wasReplaced(err) {
+			delay = replaced.next(time.Since(began))
+			n.log.Error("another program has the registration of this node: the newest one wins, this one waits", "again", delay.Round(time.Second).String())
+		}
 		n.log.Warn("no control channel", "error", errorText(err), "again", delay.Round(time.Millisecond).String())
 		if !pause(ctx, delay) {
 			return

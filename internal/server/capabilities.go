@@ -22,6 +22,7 @@ import (
 	"github.com/watchbill/watchbill/internal/capability/incident"
 	"github.com/watchbill/watchbill/internal/capability/inventory"
 	"github.com/watchbill/watchbill/internal/capability/key"
+	"github.com/watchbill/watchbill/internal/capability/loggroup"
 	"github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/capability/opsitem"
 	"github.com/watchbill/watchbill/internal/capability/parameter"
@@ -32,6 +33,7 @@ import (
 	"github.com/watchbill/watchbill/internal/capability/tag"
 	"github.com/watchbill/watchbill/internal/channel/email"
 	"github.com/watchbill/watchbill/internal/channel/inbox"
+	"github.com/watchbill/watchbill/internal/channel/topic"
 	"github.com/watchbill/watchbill/internal/gateway"
 	"github.com/watchbill/watchbill/internal/gateway/plane"
 	"github.com/watchbill/watchbill/internal/gateway/relay"
@@ -56,7 +58,7 @@ var models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, stsapi.M
 var migrations = []db.Migrations{
 	Migrations, task.Migrations, journal.Migrations, audit.Migrations, identity.Migrations, tagging.Migrations, mailbox.Migrations, lock.Migrations,
 	parameter.Migrations, setting.Migrations, document.Migrations, node.Migrations, command.Migrations, rollout.Migrations, session.Migrations, automation.Migrations,
-	key.Migrations, bucket.Migrations,
+	key.Migrations, bucket.Migrations, loggroup.Migrations,
 	contact.Migrations, engage.Migrations, inbox.Migrations, opsitem.Migrations, incident.Migrations, alarm.Migrations,
 	inventory.Migrations, compliance.Migrations,
 }
@@ -66,6 +68,7 @@ type capabilities struct {
 	caller     lateCaller
 	key        *key.Service
 	bucket     *bucket.Service
+	loggroup   *loggroup.Service
 	setting    *setting.Service
 	parameter  *parameter.Service
 	tag        *tag.Service
@@ -96,7 +99,7 @@ type capabilities struct {
 // operations is made from it too.
 func bindings(c *capabilities) (out []wire.Binding) {
 	for _, ops := range [][]wire.Binding{
-		c.key.Operations(),
+		c.key.Operations(), c.loggroup.Operations(),
 		c.setting.Operations(), c.parameter.Operations(), c.tag.Operations(), c.document.Operations(), c.node.Operations(),
 		c.command.Operations(), c.rollout.Operations(), c.session.Operations(), c.lock.Operations(), c.automation.Operations(), c.contact.Operations(), c.engage.Operations(), c.sts.Operations(), c.opsitem.Operations(), c.incident.Operations(),
 		c.inventory.Operations(), c.compliance.Operations(),
@@ -119,7 +122,7 @@ func (h *hub) openCapabilities() (err error) {
 	})
 	c.command = command.New(command.Service{
 		DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Nodes: c.node, Documents: h.commandDocument, Sealer: p.sealer, Allow: authz.Require,
-		Blobs: h.blobs,
+		Blobs: h.blobs, Publish: topic.Open(h.path(notifyFile), h.egress().Client(egressTimeout)).Publish,
 	})
 	c.rollout = rollout.New(rollout.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Commands: c.command, Sealer: p.sealer, Allow: authz.Require})
 	c.lock = p.locks
@@ -144,6 +147,9 @@ func (h *hub) openCapabilities() (err error) {
 // emailFile in the data directory names the mail server; without it pages go to the
 // inbox only.
 const emailFile = "email.yaml"
+
+// notifyFile in the data directory says where the topics of notifications lead.
+const notifyFile = "notify.yaml"
 
 // openPeople makes the capabilities that page and their channels.
 func (h *hub) openPeople() (err error) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/capability/bucket"
 	"github.com/watchbill/watchbill/internal/capability/key"
+	"github.com/watchbill/watchbill/internal/capability/loggroup"
 	"github.com/watchbill/watchbill/internal/capability/session"
 	"github.com/watchbill/watchbill/internal/gateway/relay"
 	"github.com/watchbill/watchbill/internal/platform/authz"
@@ -18,6 +19,7 @@ import (
 func (h *hub) openEndpoints() {
 	c, p := &h.all, &h.platform
 	c.key = key.New(key.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, Allow: authz.Require})
+	c.loggroup = loggroup.New(loggroup.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal})
 	c.bucket = bucket.New(bucket.Service{
 		DB: h.db, Blobs: h.blobs, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, Log: h.log, Bases: h.cfg.bucketBases(),
 		Authenticate: p.identity.AuthenticateStream, Authorize: p.authz.Authorize, Around: p.audit.Around, Observe: h.observe,

@@ -18,6 +18,7 @@ import (
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/file"
 	"github.com/watchbill/watchbill/internal/platform/journal"
+	"github.com/watchbill/watchbill/internal/wire/plane"
 )
 
 const (
@@ -74,7 +75,7 @@ func (h *hub) listen() (l listeners, err error) {
 	if err != nil {
 		return l, fmt.Errorf("--listen: %w", err)
 	}
-	l.tls = tls.NewListener(tcp, certs.config())
+	l.tls = tls.NewListener(plane.BulkListener{Listener: tcp}, certs.config())
 	if h.cfg.DevHTTP == "" {
 		return l, nil
 	}

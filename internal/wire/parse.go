@@ -98,7 +98,9 @@ func (t *target) renderer(rt *Router) *shape.Model {
 }
 
 // large names the operations that take LargeMaxBody.
-func (t *target) large() bool { return t.name == "PutInventory" || t.name == "PutComplianceItems" }
+func (t *target) large() bool {
+	return t.name == "PutInventory" || t.name == "PutComplianceItems" || t.name == "PutLogEvents"
+}
 
 // limit is how many bytes the body of a request may have; r is nil for a call in
 // process.

@@ -14,7 +14,7 @@ gives 'AWS:Application' ssm get-inventory-schema --query 'Schemas[].TypeName'
 refuses InvalidTypeNameException ssm list-inventory-entries --instance-id "$rack" --type-name AWS:Nothing
 deletion=$(cli ssm delete-inventory --type-name Custom:RackInfo --schema-delete-option DeleteSchema --query DeletionId)
 gives 'Complete' ssm describe-inventory-deletions --deletion-id "$deletion" --query 'InventoryDeletions[].LastStatus'
-gives '^None$|^$' ssm list-inventory-entries --instance-id "$rack" --type-name Custom:RackInfo --query 'Entries[].RackLocation'
+gives '^0$' ssm list-inventory-entries --instance-id "$rack" --type-name Custom:RackInfo --query 'length(Entries)'
 
 compliance() {
 	cli ssm put-compliance-items --resource-id "$rack" --resource-type ManagedInstance --compliance-type Custom:Baseline \

@@ -18,6 +18,7 @@ import (
 	"github.com/watchbill/watchbill/internal/api/incidents"
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/api/sts"
+	"github.com/watchbill/watchbill/internal/api/watchbill"
 	"github.com/watchbill/watchbill/internal/channel/inbox"
 	"github.com/watchbill/watchbill/internal/platform/db/dbtest"
 	"github.com/watchbill/watchbill/internal/server"
@@ -36,7 +37,7 @@ const (
 var Admin = sigv4.Credentials{AccessKeyID: "AKIAADMINADMINADMIN1", SecretAccessKey: "admin-secret-admin-secret-admin-secret-1"}
 
 // Models are the services of a hub.
-var Models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, sts.Model}
+var Models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, sts.Model, watchbill.Model}
 
 // Hub is a hub under test.
 type Hub struct {

@@ -31,19 +31,29 @@ func (f *fetch) url(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	res, err := f.client().Do(r)
+	body, err := f.answer(r)
 	if err != nil {
-		return plain(err)
+		return err
 	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answered %s", r.URL.Host, res.Status)
-	}
+	defer body.Close()
 	name := path.Base(r.URL.Path)
 	if check(name) != nil || name == "." {
 		name = "content"
 	}
-	return f.save(name, res.Body)
+	return f.save(name, body)
+}
+
+// answer is the body of a successful answer.
+func (f *fetch) answer(r *http.Request) (io.ReadCloser, error) {
+	res, err := f.client().Do(r)
+	if err != nil {
+		return nil, plain(err)
+	}
+	if res.StatusCode != http.StatusOK {
+		res.Body.Close()
+		return nil, fmt.Errorf("%s answered %s", r.URL.Host, res.Status)
+	}
+	return res.Body, nil
 }
 
 func (f *fetch) client() *http.Client { return newClient(f.Loopback, f.limit(), f.Roots) }
@@ -127,3 +137,21 @@ func (c *checked) Read(p []byte) (int, error) {
 }
 
 func (c *checked) sum() string { return hex.EncodeToString(c.hash.Sum(nil)) }
+
+// Open opens an address as the source S3 does: an object of the hub, or the
+// URL of a web server.
+func (f *Fetcher) Open(ctx context.Context, address string) (io.ReadCloser, error) {
+	bucket, key, err := bucketKey(address, f.Hub.Host())
+	if err == nil {
+		return f.Hub.Object(ctx, bucket, key)
+	}
+	if !errors.Is(err, errNotOurs) {
+		return nil, err
+	}
+	one := &fetch{Fetcher: f, info: info{}}
+	r, err := one.request(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	return one.answer(r)
+}

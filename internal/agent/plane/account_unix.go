@@ -117,4 +117,6 @@ func signalGroup(cmd *exec.Cmd, sig syscall.Signal) { _ = syscall.Kill(-cmd.Proc
 
 // inTerminal lets the terminal make the command the leader of a session, and so
 // of its group.
-func inTerminal(cmd *exec.Cmd) { cmd.SysProcAttr.Setpgid = false }
+func inTerminal(cmd *exec.Cmd) {
+	cmd.SysProcAttr.Setpgid, cmd.SysProcAttr.Setsid, cmd.SysProcAttr.Setctty = false, true, true
+}

@@ -233,3 +233,13 @@ func (r *Runner) reboots(c *Call, res Result) Result {
 	}
 	return res
 }
+
+// Exec runs a program as a part of a step, in a directory and with variables
+// added to its environment: killed with all it started when the context ends.
+func (r *Runner) Exec(ctx context.Context, c *Call, dir string, env []string, argv ...string) Result {
+	path, err := exec.LookPath(argv[0])
+	if err != nil {
+		return c.Fail(err)
+	}
+	return r.wait(ctx, &exec.Cmd{Path: path, Args: argv, Dir: dir, Env: append(r.environment(c), env...)}, c)
+}

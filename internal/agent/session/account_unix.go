@@ -57,13 +57,15 @@ func lookup(name string, elevated bool) (account, error) {
 		return account{}, fmt.Errorf("user %s: %w", name, err)
 	}
 	a := account{name: u.Username, home: u.HomeDir, shell: loginShell(u.Username)}
-	for text, id := range map[string]*uint32{u.Uid: &a.uid, u.Gid: &a.gid} {
-		n, err := strconv.ParseUint(text, 10, 32)
-		if err != nil {
-			return account{}, fmt.Errorf("user %s: id %q", name, text)
-		}
-		*id = uint32(n)
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return account{}, fmt.Errorf("user %s: %w", name, err)
 	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	if err != nil {
+		return account{}, fmt.Errorf("user %s: %w", name, err)
+	}
+	a.uid, a.gid = uint32(uid), uint32(gid)
 	a.other = int(a.uid) != os.Geteuid()
 	if a.uid == 0 && !elevated {
 		return account{}, errors.New("sessions as root are not allowed: invalid uid and gid")

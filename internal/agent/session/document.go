@@ -50,12 +50,22 @@ type platform struct {
 	MacOS   string `json:"macos"`
 }
 
+// byPlatform is what commands have for each platform, or for all: some
+// documents have the members without a platform.
+type byPlatform[T any] struct {
+	Linux   *T `json:"linux"`
+	Windows *T `json:"windows"`
+	MacOS   *T `json:"macos"`
+}
+
+func (b byPlatform[T]) platforms() map[string]*T {
+	return map[string]*T{"linux": b.Linux, "windows": b.Windows, "darwin": b.MacOS}
+}
+
 // commands are the properties of both types of command sessions.
 type commands struct {
-	Linux   *command `json:"linux"`
-	Windows *command `json:"windows"`
-	MacOS   *command `json:"macos"`
-	command          // some documents have the members without a platform
+	byPlatform[command]
+	command
 }
 
 type command struct {
@@ -64,6 +74,16 @@ type command struct {
 	SeparateOutputStream  flag   `json:"separateOutputStream"`
 	StdOutSeparatorPrefix string `json:"stdOutSeparatorPrefix"`
 	StdErrSeparatorPrefix string `json:"stdErrSeparatorPrefix"`
+}
+
+// templates are the texts of commands with their references.
+type templates struct {
+	byPlatform[template]
+	template
+}
+
+type template struct {
+	Commands string `json:"commands"`
 }
 
 // port are the properties of a Port session.

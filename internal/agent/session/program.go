@@ -26,10 +26,8 @@ type account struct {
 
 // shell is a login shell on a terminal.
 func (s *session) shell() error {
-	if s.inputs.KMSKeyID != "" {
-		if err := s.handshake(nil); err != nil {
-			return err
-		}
+	if err := s.greet(); err != nil {
+		return err
 	}
 	a, err := s.account(false)
 	if err != nil {
@@ -44,27 +42,35 @@ func (s *session) shell() error {
 	return s.terminal(cmd, a, profile)
 }
 
+// greet prepares the client for a terminal. Without a handshake a stock client
+// takes the first output for the sign that the session is a terminal, and reads
+// no key before that; an empty one is enough, for programs that say nothing.
+func (s *session) greet() error {
+	if s.inputs.KMSKeyID != "" {
+		return s.handshake(nil)
+	}
+	return s.link.write(mgs.PayloadOutput, nil)
+}
+
 // interactive is a shell command line on a terminal.
 func (s *session) interactive() error {
-	c, err := s.commands()
+	c, _, err := s.command()
 	if err != nil {
 		return err
 	}
-	if s.inputs.KMSKeyID != "" {
-		if err := s.handshake(nil); err != nil {
-			return err
-		}
+	if err := s.greet(); err != nil {
+		return err
 	}
 	a, err := s.account(bool(c.RunAsElevated))
 	if err != nil {
 		return err
 	}
-	return s.terminal(commandLine(s.values.fill(c.Commands)), a, "")
+	return s.terminal(commandLine(c.Commands), a, "")
 }
 
 // nonInteractive is a command without terminal and without shell.
 func (s *session) nonInteractive() error {
-	c, err := s.commands()
+	c, text, err := s.command()
 	if err != nil {
 		return err
 	}
@@ -75,7 +81,7 @@ func (s *session) nonInteractive() error {
 	if err != nil {
 		return err
 	}
-	words, err := commandWords(c.Commands, s.values)
+	words, err := commandWords(text, s.values)
 	if err != nil {
 		return err
 	}
@@ -176,7 +182,7 @@ func extend(f *os.File, exited <-chan struct{}, last time.Time) time.Time {
 
 // wholeRunes is the length without a character at the end that is cut.
 func wholeRunes(b []byte) int {
-	for i := 1; i < utf8.UTFMax && i < len(b); i++ {
+	for i := 1; i < utf8.UTFMax && i <= len(b); i++ {
 		if tail := b[len(b)-i:]; utf8.RuneStart(tail[0]) {
 			if !utf8.FullRune(tail) {
 				return len(b) - i

@@ -122,22 +122,25 @@ func (s *session) fill() (err error) {
 	return err
 }
 
-// commands are the properties of this platform.
-func (s *session) commands() (command, error) {
+// command is the command of this platform with its parameters filled in, and
+// its text without them.
+func (s *session) command() (filled command, template string, err error) {
 	var all commands
-	if len(s.doc.Properties) > 0 {
-		if err := json.Unmarshal(s.doc.Properties, &all); err != nil {
-			return command{}, fmt.Errorf("the properties of the session document cannot be read: %w", err)
-		}
+	var texts templates
+	if len(s.properties) > 0 {
+		err = errors.Join(json.Unmarshal(s.properties, &all), json.Unmarshal(s.doc.Properties, &texts))
 	}
-	one := map[string]*command{"linux": all.Linux, "windows": all.Windows, "darwin": all.MacOS}[runtime.GOOS]
-	if one == nil {
-		one = &all.command
+	if err != nil {
+		return filled, "", fmt.Errorf("the properties of the session document cannot be read: %w", err)
 	}
-	if one.Commands == "" {
-		return command{}, fmt.Errorf("the session document has no commands for %s", runtime.GOOS)
+	filled, template = all.command, texts.Commands
+	if one := all.platforms()[runtime.GOOS]; one != nil {
+		filled, template = *one, texts.platforms()[runtime.GOOS].Commands
 	}
-	return *one, nil
+	if filled.Commands == "" {
+		return filled, "", fmt.Errorf("the session document has no commands for %s", runtime.GOOS)
+	}
+	return filled, template, nil
 }
 
 // outcome is the end of the session for the hub. What a client or the hub

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -176,12 +177,24 @@ func (c *call) readXML(v any) error {
 	return s3.ReadXML(body, v)
 }
 
+// lowerMetadata gives the names of metadata the form in which S3 sends them: clients
+// show them as they come.
+func lowerMetadata(h http.Header) {
+	for name, v := range h {
+		if strings.HasPrefix(name, "X-Amz-Meta-") {
+			delete(h, name)
+			h[strings.ToLower(name)] = v
+		}
+	}
+}
+
 // write sends an answer and gives its status.
 func (a *answer) write(w http.ResponseWriter, method string) int {
 	if a.body != nil {
 		defer func() { _ = a.body.Close() }()
 	}
 	maps.Copy(w.Header(), a.header)
+	lowerMetadata(w.Header())
 	status := a.status
 	if status == 0 {
 		status = http.StatusOK

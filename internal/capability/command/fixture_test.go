@@ -43,6 +43,14 @@ var documents = map[string]command.Document{
 		"mainSteps":[{"action":"aws:runShellScript","name":"run","inputs":{"runCommand":"{{ commands }}","timeoutSeconds":"{{ executionTimeout }}"}}]}`)},
 	"Two": {Type: "Command", Content: []byte(`{"schemaVersion":"2.2","mainSteps":[
 		{"action":"aws:runShellScript","name":"one","inputs":{"runCommand":["true"]}},{"action":"aws:runShellScript","name":"two","inputs":{"runCommand":["true"]}}]}`)},
+	"Safe": {Type: "Command", Content: []byte(`{"schemaVersion":"2.2","parameters":{
+		"word":{"type":"String","allowedPattern":"[a-z0-9]+","default":"a"},"anchored":{"type":"String","allowedPattern":"^[a-z]+$","default":"a"},
+		"loose":{"type":"String","allowedPattern":"[^;|&$]*","default":""},"lines":{"type":"String","allowedPattern":"[a-z\\n]*","default":""},
+		"choice":{"type":"String","allowedValues":["on","off"],"default":"on"},"list":{"type":"StringList","maxItems":2,"default":[]},
+		"short":{"type":"String","maxChars":3,"minChars":1,"default":"x"}},
+		"mainSteps":[{"action":"aws:runShellScript","name":"run","inputs":{"runCommand":["echo {{ word }}"]}}]}`)},
+	"Old": {Type: "Command", Content: []byte(`{"schemaVersion":"1.2","parameters":{"commands":{"type":"StringList"}},
+		"runtimeConfig":{"aws:runShellScript":{"properties":[{"id":"0.aws:runShellScript","runCommand":"{{ commands }}","timeoutSeconds":"60"}]}}}`)},
 	"Auto": {Type: "Automation", Content: []byte(`{}`)},
 }
 

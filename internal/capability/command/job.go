@@ -36,12 +36,16 @@ func (s *Service) apply(tx *db.Tx, c *command, i *invocation, e event, why strin
 	}
 	c.Tally.move(i.Status, d)
 	c.Version++
+	before := i.Status
 	i.Status, i.Version, i.Why = d, c.Version, cmp.Or(why, reason(c, e))
 	if d == inProgress && i.Delivered.IsZero() {
 		i.Delivered = tx.Now
 		if err := s.record(tx, "command.delivered", i, nil); err != nil {
 			return err
 		}
+	}
+	if err := s.notifyInvocation(tx, c, i, before); err != nil {
+		return err
 	}
 	if d.final() {
 		return s.finish(tx, c, i, e)
@@ -57,12 +61,11 @@ func (s *Service) finish(tx *db.Tx, c *command, i *invocation, e event) error {
 	} else if err := s.Mailbox.Remove(tx, i.NodeID, mgs.JobID(i.CommandID, i.NodeID), cancelJobID(i)); err != nil {
 		return err
 	}
+	follow := func() error { return s.planUpload(tx, c, i) }
 	if !fromNode(e) {
-		if err := closeSteps(tx, i); err != nil {
-			return err
-		}
+		follow = func() error { return closeSteps(tx, i) }
 	}
-	return errors.Join(s.recordFinish(tx, i), saveInvocation(tx, i))
+	return errors.Join(follow(), s.recordFinish(tx, i), saveInvocation(tx, i))
 }
 
 // fromNode: the node's own word; what its steps did, it says or will say.
@@ -104,6 +107,9 @@ func (s *Service) advance(tx *db.Tx, c *command) error {
 	if before != c.Status {
 		c.Version++
 	}
+	if err := s.notifyCommand(tx, c, before); err != nil {
+		return err
+	}
 	if c.Status.final() {
 		if err := s.close(tx, c); err != nil {
 			return err
@@ -132,7 +138,7 @@ func (s *Service) turn(tx *db.Tx, c *command) error {
 	c.Waiting -= len(list)
 	jobs := make([]mailbox.Message, len(list))
 	for n := range list {
-		jobs[n] = c.message(list[n].NodeID)
+		jobs[n] = c.job(list[n].NodeID)
 	}
 	return errors.Join(markDispatched(tx, c, list), s.Mailbox.Put(tx, jobs...))
 }

@@ -146,7 +146,7 @@ func projectInvocations(tx *db.Tx, list []invocation, details bool) ([]ssm.Comma
 				return nil, err
 			}
 			for n := range steps {
-				p.CommandPlugins = append(p.CommandPlugins, steps[n].project(c))
+				p.CommandPlugins = append(p.CommandPlugins, steps[n].project(c, list[i].NodeID))
 			}
 		}
 		out = append(out, p)
@@ -249,6 +249,7 @@ func answer(c *command, i *invocation, steps []step, name *string) (*ssm.GetComm
 	}
 	st := &steps[n]
 	st.fill(out)
+	st.addURLs(c, i.NodeID, out)
 	if len(steps) > 1 {
 		out.PluginName, out.Status, out.StatusDetails = &st.Name, st.Status.invocationStatus(), new(string(st.Status))
 	}
@@ -326,10 +327,10 @@ func (i *invocation) project(c *command) ssm.CommandInvocation {
 	}
 }
 
-func (st *step) project(c *command) ssm.CommandPlugin {
+func (st *step) project(c *command, nodeID string) ssm.CommandPlugin {
 	return ssm.CommandPlugin{
 		Name: &st.Name, Output: new(st.Output), OutputS3BucketName: new(ptr.Value(c.Spec.OutputS3BucketName)), OutputS3KeyPrefix: new(ptr.Value(c.Spec.OutputS3KeyPrefix)),
 		OutputS3Region: c.Spec.OutputS3Region, ResponseCode: new(int32(st.Code)), ResponseStartDateTime: ptr.OrNil(st.Started), ResponseFinishDateTime: ptr.OrNil(st.Finished),
-		StandardErrorUrl: new(""), StandardOutputUrl: new(""), Status: ssm.CommandPluginStatus(st.Status.invocationStatus()), StatusDetails: new(string(st.Status)),
+		StandardErrorUrl: new(c.outputURL(nodeID, st, "stderr")), StandardOutputUrl: new(c.outputURL(nodeID, st, "stdout")), Status: ssm.CommandPluginStatus(st.Status.invocationStatus()), StatusDetails: new(string(st.Status)),
 	}
 }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
+	"unicode"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/lang/ssmdoc"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/wire/mgs"
 )
@@ -43,6 +46,43 @@ func (s *Service) openParameters(ctx context.Context, c *command) (p parameters,
 		return p, fmt.Errorf("command: parameters of %s: %w", c.ID, err)
 	}
 	return p, json.Unmarshal(b, &p)
+}
+
+// checkText refuses characters that no script expects: NUL in any value, and
+// control characters in a value that a pattern constrains, unless the pattern
+// speaks of them. Error: InvalidParameters.
+func checkText(doc *ssmdoc.Document, values map[string]any) error {
+	for i := range doc.Parameters {
+		p := &doc.Parameters[i]
+		for _, s := range texts(values[p.Name]) {
+			if strings.Contains(s, "\x00") || p.AllowedPattern != "" && !speaksOfControls(p.AllowedPattern) && strings.ContainsFunc(s, unicode.IsControl) {
+				return &ssm.InvalidParameters{Message: fmt.Sprintf("Parameter %q has a value with a control character.", p.Name)}
+			}
+		}
+	}
+	return nil
+}
+
+// texts is the strings in a value.
+func texts(v any) (out []string) {
+	switch v := v.(type) {
+	case string:
+		return []string{v}
+	case []any:
+		for _, item := range v {
+			out = append(out, texts(item)...)
+		}
+	}
+	return out
+}
+
+func speaksOfControls(pattern string) bool {
+	for _, word := range []string{`\n`, `\r`, `\t`, `\s`, `\S`, `[[:space:]]`, `[[:cntrl:]]`, `(?s`, "\n", "\t"} {
+		if strings.Contains(pattern, word) {
+			return true
+		}
+	}
+	return false
 }
 
 // Job is the payload of a message in a node's mailbox whose own is empty: the

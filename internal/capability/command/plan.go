@@ -68,6 +68,9 @@ func (s *Service) plan(ctx context.Context, id string, in *ssm.SendCommandInput)
 		}
 		return nil, err
 	}
+	if err := checkText(parsed, values); err != nil {
+		return nil, err
+	}
 	if err := p.addSteps(parsed, values); err != nil {
 		return nil, err
 	}

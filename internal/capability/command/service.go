@@ -53,6 +53,14 @@ type Service struct {
 	Sealer    Sealer      // of parameters, which may hold secrets
 	Blobs     *blob.Store // of outputs; nil keeps them in DB
 
+	// Bucket and Log keep outputs that commands want in buckets and log groups;
+	// nil keeps none there.
+	Bucket, Log Sink
+
+	// Publish sends a notification to where a topic leads; ErrNoTopic when that
+	// is nowhere. Nil leads nowhere.
+	Publish func(ctx context.Context, topicARN, messageID string, message []byte) error
+
 	// Allow says whether the caller of ctx may do the action on resources
 	// (ARNs); authz.Require is one. Nodes that are named are authorized before
 	// the operation, so it is asked about nodes that targets select. Nil
@@ -69,6 +77,8 @@ func New(s Service) *Service {
 	s.Tasks.Handle(deliveryTask, out.deliveryIsOver)
 	s.Tasks.Handle(endTask, out.timeIsOver)
 	s.Tasks.Handle(purgeTask, out.purge)
+	s.Tasks.Handle(notifyTask, out.publish)
+	s.Tasks.Handle(uploadTask, out.upload)
 	s.Journal.Subscribe(journal.Subscription{Name: "command.nodes", Kinds: []string{"node.deregistered"}, Handle: out.nodeIsGone})
 	return out
 }

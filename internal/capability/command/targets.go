@@ -125,7 +125,7 @@ func (s *Service) place(tx *db.Tx, c *command, p *plan, targets []target) error 
 			}
 		} else if len(jobs) < start {
 			i.Dispatched = true
-			jobs = append(jobs, c.message(i.NodeID))
+			jobs = append(jobs, c.job(i.NodeID))
 		}
 		invocations = append(invocations, i.values(tx)...)
 		for _, st := range p.steps {
@@ -144,9 +144,9 @@ func newInvocation(c *command, t target) *invocation {
 	}
 }
 
-// message is the job of a command for a node's mailbox. The job's id is made
+// job is the job of a command for a node's mailbox. The job's id is made
 // from command and node, so no second one can be there. The message is empty:
 // Job makes its payload when it is sent.
-func (c *command) message(nodeID string) mailbox.Message {
+func (c *command) job(nodeID string) mailbox.Message {
 	return mailbox.Message{Node: nodeID, ID: mgs.JobID(c.ID, nodeID), Kind: mgs.TypeAgentJob, Payload: []byte{}, Deadline: c.Expires}
 }

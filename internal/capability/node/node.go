@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -171,10 +172,17 @@ func (s *Service) Match(tx *db.Tx, targets []ssm.Target) ([]Node, error) {
 	f := live(tx)
 	for _, target := range targets {
 		key := ptr.Value(target.Key)
-		if key == "InstanceIds" && len(target.Values) == 1 && target.Values[0] == "*" {
+		switch {
+		case key == "InstanceIds" && len(target.Values) == 1 && target.Values[0] == "*":
 			continue
-		}
-		if key != "InstanceIds" && key != "tag-key" && !strings.HasPrefix(key, "tag:") {
+		case key == "resource-groups:Name":
+			key = groupTag
+		case key == "resource-groups:ResourceTypeFilters":
+			if !slices.ContainsFunc(target.Values, isNodeType) {
+				f.And("1 = 0")
+			}
+			continue
+		case key != "InstanceIds" && key != "tag-key" && !strings.HasPrefix(key, "tag:"):
 			return nil, &ssm.InvalidTarget{Message: "The target key " + key + " is not supported."}
 		}
 		if err := (stringFilter{key, target.Values}).apply(tx, f); err != nil {
@@ -183,6 +191,13 @@ func (s *Service) Match(tx *db.Tx, targets []ssm.Target) ([]Node, error) {
 	}
 	return list(tx, f, 0)
 }
+
+// groupTag is the tag that puts nodes into a resource group: there are no stored
+// groups, so a group is the nodes that name it.
+const groupTag = "tag:ResourceGroup"
+
+// isNodeType says that managed nodes are among the resources of a type.
+func isNodeType(t string) bool { return t == "AWS::SSM::ManagedInstance" || t == "AWS::EC2::Instance" }
 
 // Lookup finds a node by its id alone and the scope it lives in, for requests
 // that carry no more. Error: InvalidInstanceId.

@@ -91,6 +91,11 @@ func parse(doc *Document) (*ssmdoc.Document, error) {
 // read fills the plan from a document, the inputs that hold for it, the
 // parameters given and the caller's tags.
 func (p *plan) read(parsed *ssmdoc.Document, inputs *ssmdoc.Node, given map[string][]string, c identity.Caller) error {
+	for name, values := range given {
+		if strings.Contains(strings.Join(values, ""), "\x00") {
+			return fault.Validation("The parameter %q holds a NUL character.", name)
+		}
+	}
 	bound, err := ssmdoc.BindParameters(parsed, given)
 	if err != nil {
 		if bad, ok := errors.AsType[*ssmdoc.ParameterError](err); ok {

@@ -43,6 +43,7 @@ type Session struct {
 	Max             time.Duration // 0: no limit
 	TwoPerson       bool          // input flows only while a second person is there
 	Strict          bool          // ends when its recording cannot be stored
+	In, Out         int64         // bytes so far; a holder that takes the session over counts on from here
 	Plane           int           // 0: the stock data channel; else the version of our own
 }
 

@@ -195,6 +195,7 @@ func TestRefusals(t *testing.T) {
 		"unknown parameter": {ssm.StartSessionInput{Parameters: map[string][]string{"a": {"b"}}}, "ValidationException"},
 		"pattern":           {ssm.StartSessionInput{DocumentName: new("Command"), Parameters: map[string][]string{"file": {"/etc;id"}}}, "ValidationException"},
 		"second line":       {ssm.StartSessionInput{DocumentName: new("Command"), Parameters: map[string][]string{"file": {"/etc\nid"}}}, "ValidationException"},
+		"NUL":               {ssm.StartSessionInput{DocumentName: new("Port"), Parameters: map[string][]string{"host": {"db\x00"}}}, "ValidationException"},
 		"values":            {ssm.StartSessionInput{DocumentName: new("Command"), Parameters: map[string][]string{"file": {"/x"}, "lines": {"30"}}}, "ValidationException"},
 		"two values":        {ssm.StartSessionInput{DocumentName: new("Command"), Parameters: map[string][]string{"file": {"/x", "/y"}}}, "ValidationException"},
 		"port":              {ssm.StartSessionInput{DocumentName: new("Port"), Parameters: map[string][]string{"portNumber": {"0"}}}, "ValidationException"},

@@ -23,7 +23,6 @@ type row struct {
 	Shells    int // how often the node was asked to open it
 	Cause     Cause
 	Output    string // what the client is told at the end
-	In, Out   int64  // bytes
 	S3URL     string
 	LogURL    string
 	Recording string // "", open, complete or interrupted

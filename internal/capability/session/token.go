@@ -62,9 +62,10 @@ func useToken(tx *db.Tx, id, side, token string) (person string, err error) {
 	return person, err
 }
 
-// dropTokens takes away all tokens of a session.
-func dropTokens(tx *db.Tx, id string) error {
-	f := scoped(tx).And("session_id = ?", id)
+// dropNodeTokens takes away the tokens of the node's end. Those of clients stay until
+// they expire: a client that comes after the end is told of it, and gets nothing else.
+func dropNodeTokens(tx *db.Tx, id string) error {
+	f := scoped(tx).And("session_id = ?", id).And("side = ?", nodeSide)
 	_, err := tx.Exec("delete from session_token"+f.Where(), f.Args...)
 	return err
 }

@@ -184,7 +184,7 @@ func (l *live) close(interrupted bool) {
 }
 
 func (l *live) pulse() session.Pulse {
-	p := session.Pulse{ID: l.id, In: l.in.Load(), Out: l.out.Load()}
+	p := session.Pulse{ID: l.id, In: l.session.In + l.in.Load(), Out: l.session.Out + l.out.Load()}
 	p.Client, p.Node = l.relay.Linked()
 	if n := l.last.Load(); n != 0 {
 		p.Last = time.Unix(0, n)

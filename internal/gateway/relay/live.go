@@ -170,7 +170,7 @@ func (l *live) pulse() session.Pulse {
 	p := session.Pulse{ID: l.id, Node: l.room.Has(Node), Client: l.room.Has(Client)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p.Last, p.In, p.Out = l.last, l.in, l.out
+	p.Last, p.In, p.Out = l.last, l.session.In+l.in, l.session.Out+l.out
 	return p
 }
 

@@ -17,20 +17,24 @@ type pattern struct {
 }
 
 func compilePattern(text string) (pattern, error) {
-	re, err := regexp.Compile(text)
+	whole := `\A(?:` + text + `)\z`
+	re, err := regexp.Compile(whole)
 	if err == nil {
 		return pattern{re2: re}, nil
 	}
-	slow, slowErr := regexp2.Compile(text, regexp2.None)
+	slow, slowErr := regexp2.Compile(whole, regexp2.None)
 	if slowErr != nil {
+		if _, plain := regexp.Compile(text); plain != nil { // the position is that in the author's text
+			err = plain
+		}
 		return pattern{}, err
 	}
 	slow.MatchTimeout = patternTime
 	return pattern{slow: slow}, nil
 }
 
-// match looks for the pattern anywhere in s, as the agent does. A pattern that
-// takes too long does not match.
+// match says that the pattern fits all of s: one that fits a part would let
+// the rest be anything. A pattern that takes too long does not match.
 func (p pattern) match(s string) bool {
 	if p.re2 != nil {
 		return p.re2.MatchString(s)

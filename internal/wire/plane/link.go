@@ -46,9 +46,11 @@ var ErrBye = errors.New("plane: the other side has closed the link")
 //
 // One goroutine may read; any may write.
 type Link struct {
-	conn net.Conn
-	in   *bufio.Reader
-	mask bool // the client's side
+	conn  net.Conn
+	bulk  *Bulk // below conn, or nil
+	bulky bool  // of the reader: much comes
+	in    *bufio.Reader
+	mask  bool // the client's side
 
 	write sync.Mutex
 	bad   error // of the first write that failed
@@ -59,7 +61,7 @@ type Link struct {
 // NewLink takes a connection over after its handshake. The library must not have
 // read ahead, which it has not before the first message.
 func NewLink(conn net.Conn, client bool) *Link {
-	l := &Link{conn: conn, in: bufio.NewReaderSize(conn, readAhead), mask: client, stop: make(chan struct{})}
+	l := &Link{conn: conn, bulk: bulkOf(conn), in: bufio.NewReaderSize(conn, readAhead), mask: client, stop: make(chan struct{})}
 	_ = conn.SetDeadline(time.Time{})
 	return l
 }
@@ -111,8 +113,7 @@ func (l *Link) put(b []byte) error {
 	if l.bad != nil {
 		return l.bad
 	}
-	_ = l.conn.SetWriteDeadline(time.Now().Add(writeWait))
-	_, l.bad = l.conn.Write(b)
+	l.bad = l.writeAll(b)
 	return l.bad
 }
 
@@ -270,6 +271,10 @@ func (l *Link) ReadFrame() (*Frame, error) {
 	}
 	if h.op != opBinary || h.n < headerSize || h.n > headerSize+MaxData {
 		return nil, fmt.Errorf("%w: opcode %d of %d bytes", ErrLink, h.op, h.n)
+	}
+	if l.bulk != nil && h.n >= bulky && !l.bulky {
+		l.bulky = true
+		l.bulk.grow()
 	}
 	f := NewFrame(0, 0, h.n-headerSize)
 	if _, err := io.ReadFull(l.in, f.buf[headRoom:]); err != nil {

@@ -22,16 +22,16 @@ type Stream struct {
 // CheckStream is Check for a request to S3 whose body is not read yet: payload is what
 // the request says of it in X-Amz-Content-Sha256, a hash that whoever reads the body
 // has to compare, or one of the words for bodies that are signed otherwise or not at
-// all. The path is signed as it is, with all its segments.
+// all. The path is signed as it was sent, with all its segments.
 func (v *Verifier) CheckStream(s *Signature, r *http.Request, payload string, now time.Time, lookup Lookup) (*Stream, error) {
 	if err := s.CheckTime(now); err != nil {
 		return nil, err
 	}
-	path := r.URL.Path
+	path := r.URL.EscapedPath()
 	if path == "" {
 		path = "/"
 	}
-	c, err := s.compose(r, appendEscaped(nil, path, true), payload, r.ContentLength)
+	c, err := s.compose(r, []byte(path), payload, r.ContentLength)
 	if err != nil {
 		return nil, err
 	}

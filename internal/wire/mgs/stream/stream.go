@@ -7,10 +7,10 @@ import (
 )
 
 // Limits of a Stream. A stock client buffers 10,000 messages that come too
-// early.
+// early; the hub keeps 1 MiB of what is not acknowledged.
 const (
-	window     = 1024    // messages sent and not acknowledged
-	queue      = 1280    // messages kept for sending, those of the window included
+	window     = 800     // messages sent and not acknowledged
+	queue      = 1024    // messages kept for sending, those of the window included
 	ahead      = 1024    // messages that came too early
 	aheadBytes = 1 << 20 // and their payloads
 	maxAcks    = 4096    // acknowledgements that wait to be sent
@@ -31,6 +31,7 @@ type Stream struct {
 	orders int64 // frames of messages given out
 	paused bool
 	timer  rtt
+	heard  time.Time // of the last acknowledgement
 	doubts doubts
 
 	expected int64
@@ -170,7 +171,7 @@ func (s *Stream) oldest() *entry {
 // does not answer for long, such as a terminal that was stopped by hand, is
 // asked rarely.
 func (s *Stream) wait(e *entry) time.Duration {
-	if e.sends > 10 {
+	if e.sends > 10 && s.heard.Before(e.last) {
 		return 5 * maxRTO
 	}
 	return s.timer.rto
@@ -208,8 +209,11 @@ func (s *Stream) Acked(ack mgs.Acknowledge, now time.Time) {
 		s.doubts.acked(ack.SequenceNumber)
 		return
 	}
-	if e.sends == 1 {
+	s.heard = now
+	if e.sends <= 2 {
 		s.timer.sample(now.Sub(e.first))
+	} else {
+		s.timer.comeBack()
 	}
 	s.drop(ack.SequenceNumber)
 	s.pass(ack.SequenceNumber, e.order)

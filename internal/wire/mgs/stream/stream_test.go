@@ -23,7 +23,6 @@ type link struct {
 	loss   int // percent, also of duplicates and of late frames
 	travel []flight
 	silent bool // the client does not acknowledge a message again
-	seen   map[int64]bool
 }
 
 type flight struct {
