@@ -110,7 +110,9 @@ func (c *channel) left(ctx context.Context) {
 	case c.why == endHubStops:
 		err = c.gateway.Nodes.Released(ctx, c.node, c.id)
 	case c.why == endReplaced && c.answered:
-		err = c.gateway.Nodes.Contested(ctx, c.node)
+		if c.gateway.contest(c.node, time.Now()) {
+			err = c.gateway.Nodes.Contested(ctx, c.node)
+		}
 	default:
 		err = c.gateway.Nodes.Disconnected(ctx, c.node, c.id)
 	}

@@ -70,7 +70,7 @@ func New(c Config) *Gateway {
 	if c.MaxChannels == 0 {
 		c.MaxChannels = defaultMaxChannels
 	}
-	return &Gateway{Config: c, channels: map[string]*channel{}, doors: doors{node: map[string]int{}}, draining: make(chan struct{})}
+	return &Gateway{Config: c, channels: map[string]*channel{}, doors: doors{node: map[string]int{}, contested: map[string]contest{}}, draining: make(chan struct{})}
 }
 
 // Handler serves the paths of ssmmessages: /v1/control-channel/ and

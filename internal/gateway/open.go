@@ -37,6 +37,9 @@ func (g *Gateway) createControlChannel(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = decode(body, &mgs.ChannelRequest{})
 	}
+	if err == nil {
+		err = g.quarrel(r.PathValue("node"), time.Now())
+	}
 	var token string
 	if err == nil {
 		token, err = g.Nodes.ChannelToken(ctx, r.PathValue("node"))

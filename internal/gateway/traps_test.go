@@ -255,6 +255,24 @@ func TestContestedChannel(t *testing.T) {
 	if row := h.wait("node.channel.contested"); row.Subject != m.id {
 		t.Errorf("fact about %s", row.Subject)
 	}
+	if status, body := m.post("/v1/control-channel/"+m.id, `{"MessageSchemaVersion":"1.0","RequestId":"r"}`, http.Header{}, m.bySession("ssmmessages")); status != http.StatusTooManyRequests {
+		t.Errorf("the next one at once: %d %s", status, body)
+	}
+}
+
+func TestContestsAreToldNowAndThen(t *testing.T) {
+	g, now := New(Config{}), time.Now()
+	for _, c := range []struct {
+		after         time.Duration
+		tell, pausing bool
+	}{{0, true, true}, {time.Second, false, true}, {contestTold - time.Second, false, true}, {contestTold + time.Second, true, true}} {
+		if got := g.contest("n", now.Add(c.after)); got != c.tell {
+			t.Errorf("after %v: told %v", c.after, got)
+		}
+		if (g.quarrel("n", now.Add(c.after)) != nil) != c.pausing || g.quarrel("n", now.Add(c.after+contestPause)) != nil || g.quarrel("m", now) != nil {
+			t.Errorf("after %v: the pause is wrong", c.after)
+		}
+	}
 }
 
 func TestConnectionsOfOneNodeAreBounded(t *testing.T) {

@@ -75,6 +75,9 @@ func (s *Service) Operations() []wire.Binding {
 		ssm.BindDescribeActivations(s.DescribeActivations),
 		ssm.BindDescribeInstanceInformation(s.DescribeInstanceInformation),
 		ssm.BindGetConnectionStatus(s.GetConnectionStatus),
+		ssm.BindDescribeInstanceProperties(s.DescribeInstanceProperties),
+		ssm.BindListNodes(s.ListNodes),
+		ssm.BindListNodesSummary(s.ListNodesSummary),
 		ssm.BindUpdateManagedInstanceRole(s.UpdateManagedInstanceRole),
 		ssm.BindDeregisterManagedInstance(s.DeregisterManagedInstance),
 	}

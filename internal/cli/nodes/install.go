@@ -145,26 +145,8 @@ func (c Install) own(s *strings.Builder, host string) {
 	line(s, "mkdir -p -m 0700 /var/lib/watchbill")
 	c.ask(s)
 	line(s, `watchbill agent register --hub `+host+ca+` --region `+c.Region+` --state /var/lib/watchbill --activation-id "$id" --activation-code "$code"`)
-	write(s, "/etc/systemd/system/watchbill-agent.service", ownUnit)
-	line(s, "systemctl daemon-reload")
-	line(s, "systemctl enable --now watchbill-agent")
+	line(s, "watchbill agent install --state /var/lib/watchbill")
 }
-
-const ownUnit = `[Unit]
-Description=Watchbill node agent
-After=network-online.target
-Wants=network-online.target
-
-[Service]
-ExecStart=/usr/bin/env watchbill agent run --state /var/lib/watchbill
-Restart=always
-RestartSec=2
-KillMode=process
-Delegate=yes
-
-[Install]
-WantedBy=multi-user.target
-`
 
 func head(s *strings.Builder, what string) {
 	line(s, "#!/bin/sh")
