@@ -12,7 +12,7 @@ import (
 
 func agentCommand() *cobra.Command {
 	c := &cobra.Command{Use: "agent", Short: "Run this machine as a managed node"}
-	c.AddCommand(agentRegisterCommand(), agentRunCommand(), agentCheckCommand(), agentTrustCommand(), agentInstallCommand(), agentUninstallCommand())
+	c.AddCommand(agentRegisterCommand(), agentRunCommand(), agentCheckCommand(), agentTrustCommand(), agentInstallCommand(), agentUninstallCommand(), agentGuardCommand())
 	c.PersistentPreRun = func(*cobra.Command, []string) { agent.SetVersion(version) }
 	return c
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/watchbill/watchbill/internal/agent/service"
+	"github.com/watchbill/watchbill/internal/agent/update"
 )
 
 func agentInstallCommand() *cobra.Command {
@@ -47,5 +48,15 @@ func agentUninstallCommand() *cobra.Command {
 		return service.Uninstall(dir)
 	}}
 	c.Flags().StringVar(&dir, "unit-dir", service.DefaultDir, "directory that the unit is in")
+	return c
+}
+
+func agentGuardCommand() *cobra.Command {
+	var state, program string
+	c := &cobra.Command{Use: "guard", Short: "Bring this program back when an update of it cannot start", Args: cobra.NoArgs, Hidden: true, RunE: func(*cobra.Command, []string) error {
+		return update.Guard(state, program)
+	}}
+	c.Flags().StringVar(&state, "state", "", "directory for the agent's files (required)")
+	c.Flags().StringVar(&program, "program", "", "file of the program (required)")
 	return c
 }

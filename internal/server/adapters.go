@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
@@ -13,6 +14,17 @@ import (
 	"github.com/watchbill/watchbill/internal/platform/lock"
 	"github.com/watchbill/watchbill/internal/wire/fault"
 )
+
+// nodeRole is the role of a node's activation as a caller, where identity.yaml
+// defines it.
+func (h *hub) nodeRole(ctx context.Context, nodeID string) (identity.Caller, bool) {
+	n, err := h.all.node.Lookup(ctx, nodeID)
+	if err != nil {
+		return identity.Caller{}, false
+	}
+	name := n.IamRole[strings.LastIndexByte(n.IamRole, '/')+1:]
+	return h.platform.identity.Principal("arn:aws:sts::" + h.cfg.Account + ":assumed-role/" + name + "/" + nodeID)
+}
 
 // mintNode makes the credentials of a node.
 func (h *hub) mintNode(ctx context.Context, nodeID string, ttl time.Duration) (node.Credentials, error) {

@@ -123,6 +123,7 @@ func (h *hub) openCapabilities() (err error) {
 	c.command = command.New(command.Service{
 		DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Nodes: c.node, Documents: h.commandDocument, Sealer: p.sealer, Allow: authz.Require,
 		Blobs: h.blobs, Publish: topic.Open(h.path(notifyFile), h.egress().Client(egressTimeout)).Publish,
+		Bucket: h.keepObject, Log: h.keepLog,
 	})
 	c.rollout = rollout.New(rollout.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Commands: c.command, Sealer: p.sealer, Allow: authz.Require})
 	c.lock = p.locks

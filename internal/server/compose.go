@@ -133,6 +133,7 @@ func (h *hub) openPlatform(ctx context.Context) (err error) {
 		return err
 	}
 	p.authz = authz.New(h.tagsOf)
+	p.authz.NodeRole = h.nodeRole
 	p.authz.Locks = locks{p.locks}
 	p.identity, err = identity.Open(ctx, identity.Config{
 		DB: h.db, Journal: p.journal, Sealer: p.sealer, Account: h.cfg.Account, Regions: h.cfg.Regions,

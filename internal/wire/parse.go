@@ -108,6 +108,9 @@ func (rt *Router) limit(r *http.Request, t *target) int64 {
 	if t.large() && (r == nil || rt.cfg.Large != nil && rt.cfg.Large(r)) {
 		return max(LargeMaxBody, rt.cfg.MaxBody)
 	}
+	if t.name == "PutLogEvents" { // 1 MiB of messages, and the JSON around them
+		return max(2<<20, rt.cfg.MaxBody)
+	}
 	return rt.cfg.MaxBody
 }
 

@@ -1,10 +1,16 @@
 package session
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gorilla/websocket"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/api/watchbill"
@@ -117,4 +123,72 @@ func TestResume(t *testing.T) {
 	if got := strings.Count(cast, `line-400\r\n`); got != 1 {
 		t.Errorf("the recording has the last line %d times", got)
 	}
+}
+
+// TestHubRestarts: a session goes on after the hub was away, and its recording says
+// where.
+func TestHubRestarts(t *testing.T) {
+	w := newWorld(t)
+	r := w.start(t, &ssm.StartSessionInput{})
+	r.expect("$ ")
+	r.typed("echo one-$((1+0))\n")
+	r.expect("one-1")
+	w.End(t)
+	w.Begin(t, "")
+	w.client.lead(w.URL)
+	w.nodeLine.lead(w.URL)
+	w.status(t, r.session, ssm.SessionStatusConnected)
+	r.typed("echo two-$((1+1))\n")
+	r.expect("two-2")
+	r.typed("exit\n")
+	r.over()
+	w.status(t, r.session, ssm.SessionStatusTerminated)
+}
+
+// TestTokenIsGoodOnce: whoever has the token of a session that is open gets nothing.
+func TestTokenIsGoodOnce(t *testing.T) {
+	w := newWorld(t)
+	var out ssm.StartSessionOutput
+	w.Must(t, "ssm", "StartSession", &ssm.StartSessionInput{Target: &w.node}, &out)
+	hello := []byte(`{"MessageSchemaVersion":"1.0","RequestId":"1","ClientId":"c","ClientVersion":"1.3.0.0","TokenValue":"` + *out.TokenValue + `"}`)
+	results := make(chan bool)
+	const tries = 20
+	for range tries {
+		go func() { results <- w.opens(t, *out.StreamUrl, hello) }()
+	}
+	won := 0
+	for range tries {
+		if <-results {
+			won++
+		}
+	}
+	if won != 1 {
+		t.Fatalf("%d of %d got output with one token", won, tries)
+	}
+	if w.opens(t, *out.StreamUrl, []byte(`{"TokenValue":""}`)) || w.opens(t, *out.StreamUrl, []byte("not JSON")) {
+		t.Fatal("output without a token")
+	}
+}
+
+// opens says whether the first message brings any frame.
+func (w *world) opens(t *testing.T, address string, hello []byte) bool {
+	pem, err := os.ReadFile(filepath.Join(w.Data, "ca.pem"))
+	if err != nil {
+		t.Error(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	d := websocket.Dialer{TLSClientConfig: &tls.Config{RootCAs: pool}}
+	conn, _, err := d.Dial(address, nil)
+	if err != nil {
+		t.Error(err)
+		return false
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	if err := conn.WriteMessage(websocket.TextMessage, hello); err != nil {
+		return false
+	}
+	_, _, err = conn.ReadMessage()
+	return err == nil
 }

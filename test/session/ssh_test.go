@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/test/hubtest"
@@ -49,6 +50,7 @@ func sshServer(t *testing.T) (port string, options []string) {
 	c := exec.Command(sshd, "-D", "-e", "-f", filepath.Join(dir, "config"))
 	log := &hubtest.Log{}
 	c.Stderr = log
+	c.WaitDelay = time.Second // its children hold the pipe
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +90,7 @@ func TestSSHAndSCP(t *testing.T) {
 		t.Fatal(err)
 	}
 	with := func(program string, args ...string) *exec.Cmd {
-		return exec.Command(program, append(append(append([]string{}, options...), "-o", "ProxyCommand="+w.proxy(t, port)), args...)...)
+		return exec.CommandContext(t.Context(), program, append(append(append([]string{}, options...), "-o", "ProxyCommand="+w.proxy(t, port)), args...)...)
 	}
 	out, err := with("ssh", me.Username+"@node", "echo over-$((6*7)); exit 3").Output()
 	if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != 3 || !strings.Contains(string(out), "over-42") {

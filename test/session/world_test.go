@@ -23,7 +23,7 @@ import (
 )
 
 // patience is how long a test waits for what must come.
-const patience = 60 * time.Second
+const patience = 30 * time.Second
 
 // binaries of the tests; empty when there is none.
 var program, plugin string
@@ -150,35 +150,36 @@ func await(t *testing.T, what string, ok func() bool) {
 type line struct {
 	url string
 
-	mu    sync.Mutex
-	conns map[net.Conn]struct{}
+	mu     sync.Mutex
+	to     string
+	conns  map[net.Conn]struct{}
+	opened int
 }
 
 func newLine(t *testing.T, hub string) *line {
 	t.Helper()
-	u, err := url.Parse(hub)
-	if err != nil {
-		t.Fatal(err)
-	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = ln.Close() })
-	l := &line{url: "https://" + ln.Addr().String(), conns: map[net.Conn]struct{}{}}
+	l := &line{url: "https://" + ln.Addr().String(), to: strings.TrimPrefix(hub, "https://"), conns: map[net.Conn]struct{}{}}
 	go func() {
 		for {
 			c, err := ln.Accept()
 			if err != nil {
 				return
 			}
-			go l.carry(c, u.Host)
+			go l.carry(c)
 		}
 	}()
 	return l
 }
 
-func (l *line) carry(c net.Conn, to string) {
+func (l *line) carry(c net.Conn) {
+	l.mu.Lock()
+	to := l.to
+	l.mu.Unlock()
 	d, err := net.Dial("tcp", to)
 	if err != nil {
 		_ = c.Close()
@@ -186,6 +187,7 @@ func (l *line) carry(c net.Conn, to string) {
 	}
 	l.mu.Lock()
 	l.conns[c], l.conns[d] = struct{}{}, struct{}{}
+	l.opened++
 	l.mu.Unlock()
 	go func() {
 		_, _ = io.Copy(d, c)
@@ -197,6 +199,20 @@ func (l *line) carry(c net.Conn, to string) {
 	delete(l.conns, c)
 	delete(l.conns, d)
 	l.mu.Unlock()
+}
+
+// lead leads new connections to a hub.
+func (l *line) lead(hub string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.to = strings.TrimPrefix(hub, "https://")
+}
+
+// count is how many connections there have been.
+func (l *line) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.opened
 }
 
 // cut breaks all connections.

@@ -86,7 +86,9 @@ func read(start mgs.StartSession) (*session, error) {
 	all := filled.(map[string]any)
 	s.inputs, _ = all["i"].(map[string]any)
 	s.properties, _ = all["p"].(map[string]any)
-	s.account, err = accountOf(start.RunAsUser, s.elevated())
+	if s.kind != "Port" { // connections are nobody's
+		s.account, err = accountOf(start.RunAsUser, s.elevated())
+	}
 	return s, err
 }
 

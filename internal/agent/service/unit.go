@@ -35,6 +35,8 @@ After=network-online.target
 StartLimitIntervalSec=0
 
 [Service]
+# After an update: the program before it comes back when the new one cannot start.
+ExecStartPre=-{{.Exe}}.previous agent guard --state {{.State}} --program {{.Exe}}
 ExecStart={{.Exe}} agent run --state {{.State}}{{range .Args}} {{.}}{{end}}
 {{- if .Plain}}
 User={{.User}}

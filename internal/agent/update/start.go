@@ -84,6 +84,21 @@ func (u *Updater) Return(reason string) error {
 	return u.fail(s, s.Reason)
 }
 
+// Guard is called by the program before an update each time before the new one
+// starts: it brings itself back when the new one does not even come so far as
+// to count its own starts.
+func Guard(dir, exe string) error {
+	u := &Updater{Dir: dir, Exe: exe}
+	s, err := u.load()
+	if err != nil || s.Phase != switching {
+		return err
+	}
+	if s.Guarded++; s.Guarded <= maxStarts+1 {
+		return u.save(s)
+	}
+	return u.Return(fmt.Sprintf("it was started %d times in vain", s.Guarded-1))
+}
+
 // Outcome is how the update that a step asked for stands: known is false when
 // there is none, ended while it is not decided.
 func (u *Updater) Outcome(id string) (text string, known, ended bool, err error) {

@@ -30,6 +30,7 @@ type state struct {
 	Old      string   `json:"old,omitzero"` // SHA-256 of the programs
 	New      string   `json:"new,omitzero"`
 	Starts   int      `json:"starts,omitzero"`   // of the new program, not confirmed
+	Guarded  int      `json:"guarded,omitzero"`  // starts that the old program has seen
 	Reason   string   `json:"reason,omitzero"`   // of a failure
 	Floor    string   `json:"floor,omitzero"`    // no version below it is taken
 	NextKeys []string `json:"nextKeys,omitzero"` // trusted once the update is confirmed

@@ -191,6 +191,30 @@ func TestNewProgramThatDoesNotReachTheHub(t *testing.T) {
 	}
 }
 
+// TestGuard has a new program that never begins: the old one comes back.
+func TestGuard(t *testing.T) {
+	w := newWorld(t)
+	if err := Guard(w.dir, w.Exe); err != nil {
+		t.Fatal(err)
+	}
+	w.offer("1.1")
+	if _, err := w.Update(t.Context(), "c/s", "", false); err != nil {
+		t.Fatal(err)
+	}
+	for range maxStarts + 1 {
+		if err := Guard(w.dir, w.Exe); err != nil || w.program() != "program 1.1" {
+			t.Fatal(err, w.program())
+		}
+	}
+	if err := Guard(w.dir, w.Exe); err != nil || w.program() != "program 1.0.0.0" {
+		t.Error(err, w.program())
+	}
+	w.begin(Nothing)
+	if _, _, ended, err := w.Outcome("c/s"); !ended || err == nil || !strings.Contains(err.Error(), "in vain") {
+		t.Error(ended, err)
+	}
+}
+
 // TestBadReleases is a hub that is not to be trusted: nothing changes.
 func TestBadReleases(t *testing.T) {
 	for _, tt := range []struct {

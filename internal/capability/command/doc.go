@@ -10,9 +10,12 @@
 //
 // Facts: command.sent, command.delivered, command.cancel.requested,
 // command.invocation.finished, command.finished (subject: the command's id;
-// related: nodes), command.report.refused (subject: the node's id).
+// related: nodes), command.notified, command.notification.failed,
+// command.output.kept, command.output.lost; command.report.refused (subject: the
+// node's id).
 //
 // Tasks, by command id: command.delivery (the delivery timeout), command.end
 // (delivery and execution timeout together), command.purge (30 days after the
-// end). Subscription command.nodes ends what deregistered nodes had to do.
+// end); command.notify (one notification), command.upload (one invocation's
+// output to a bucket or log group). Subscription command.nodes ends what deregistered nodes had to do.
 package command

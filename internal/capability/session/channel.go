@@ -31,14 +31,22 @@ type Client struct {
 func (s *Service) NodeToken(ctx context.Context, id string) (string, error) {
 	token := newToken()
 	nodeID := identity.From(ctx).NodeID()
+	ended := false
 	err := s.change(ctx, id, func(tx *db.Tx, r *row) error {
-		if nodeID == "" || r.Node != nodeID || closing(r.Status) || s.isLocked(r) {
+		if nodeID == "" || r.Node != nodeID {
 			return ErrEnded
+		}
+		var err error
+		if ended, err = s.over(tx, r); err != nil || ended {
+			return err
 		}
 		return putToken(tx, id, nodeSide, "", token)
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return "", err
+	case ended:
+		return "", ErrEnded
 	}
 	return token, nil
 }
@@ -72,8 +80,8 @@ func (s *Service) AttachClient(ctx context.Context, id, token string) (*Session,
 			return err
 		}
 		c = Client{Role: Owner, ARN: r.Owner}
-		if closing(r.Status) || s.isLocked(r) {
-			return nil // told after the token is spent
+		if ended, err := s.over(tx, r); err != nil || ended {
+			return err // it is told after the token is spent
 		}
 		if person != "" {
 			c, err = s.joined(tx, r, person)

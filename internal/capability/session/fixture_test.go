@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/capability/node"
@@ -77,7 +78,7 @@ type fixture struct {
 	ctx   context.Context // of ada
 	node  string
 	locks *lock.Service
-	tasks *task.Engine
+	live  bool // tasks and the journal run by themselves
 }
 
 func eachStore(t *testing.T, f func(x *fixture)) {
@@ -97,7 +98,7 @@ func newFixture(t *testing.T, d *db.DB, live bool) *fixture {
 		t.Fatal(err)
 	}
 	m := mailbox.New(d)
-	x := &fixture{t: t, ctx: as(t.Context(), ada), locks: lock.New(d, e, j, slog.New(slog.DiscardHandler)), tasks: e}
+	x := &fixture{t: t, ctx: as(t.Context(), ada), locks: lock.New(d, e, j, slog.New(slog.DiscardHandler)), live: live}
 	nodes := node.New(node.Service{DB: d, Tasks: e, Journal: j, Mailbox: m})
 	x.Service = session.New(session.Service{
 		DB: d, Tasks: e, Journal: j, Mailbox: m, Nodes: nodes, Documents: findDocument, Sealer: sealer, Blobs: blobs, Locks: x.locks,
@@ -229,10 +230,30 @@ func (x *fixture) mail() (kinds []string) {
 	return kinds
 }
 
-// facts are the bodies of the facts of a kind about a session.
+// facts are the bodies of the facts of a kind about a session. Where the journal runs
+// by itself it waits for the first one.
 func (x *fixture) facts(id, kind string) (bodies []map[string]any) {
 	x.t.Helper()
-	x.must(x.Journal.Dispatch(x.ctx))
+	if !x.live {
+		x.must(x.Journal.Dispatch(x.ctx))
+		return x.known(id, kind)
+	}
+	tick, deadline := time.NewTicker(10*time.Millisecond), time.After(30*time.Second)
+	defer tick.Stop()
+	for {
+		if bodies = x.known(id, kind); len(bodies) > 0 {
+			return bodies
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			return nil
+		}
+	}
+}
+
+func (x *fixture) known(id, kind string) (bodies []map[string]any) {
+	x.t.Helper()
 	x.must(x.DB.View(x.ctx, func(tx *db.Tx) error {
 		rows, err := x.Journal.About(tx, []string{id}, 0, 100)
 		rows = slices.DeleteFunc(rows, func(r *journal.Row) bool { return r.Kind != kind })

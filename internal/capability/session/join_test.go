@@ -235,3 +235,21 @@ func TestChangedRecording(t *testing.T) {
 		t.Error("a recording of no session")
 	}
 }
+
+// TestLockedMeanwhile: a session that began while its owner was locked, which nobody
+// heard of yet, does not open.
+func TestLockedMeanwhile(t *testing.T) {
+	t.Parallel()
+	x := newFixtureSQLite(t)
+	out, other := x.start("", nil), x.start("", nil)
+	_, err := x.locks.CreateLock(as(x.ctx, bob), &watchbill.CreateLockInput{TargetType: watchbill.LockTargetTypeUser, Target: new("ada"), Reason: new("left")})
+	x.must(err)
+	if _, _, err := x.AttachClient(context.Background(), *out.SessionId, *out.TokenValue); !errors.Is(err, session.ErrEnded) {
+		t.Errorf("the client came in: %v", err)
+	}
+	if _, err := x.NodeToken(x.asNode(), *other.SessionId); !errors.Is(err, session.ErrEnded) {
+		t.Errorf("the node came in: %v", err)
+	}
+	x.want(*out.SessionId, ssm.SessionStatusTerminating)
+	x.want(*other.SessionId, ssm.SessionStatusTerminating)
+}

@@ -22,6 +22,20 @@ func (s *Service) isLocked(r *row) bool {
 	return s.Locks.Locked(r.principal()) || s.Locks.Resource(r.Scope, lock.ManagedInstance, r.Node) || s.Locks.Resource(r.Scope, lock.Document, r.DocumentName)
 }
 
+// over says that the session has ended, or ends now since a lock names it: one that
+// was made while the session began.
+func (s *Service) over(tx *db.Tx, r *row) (bool, error) {
+	if closing(r.Status) {
+		return true, nil
+	}
+	if !s.isLocked(r) {
+		return false, nil
+	}
+	return true, s.end(tx, r, Locked, lockedText)
+}
+
+const lockedText = "The session was ended by a lock."
+
 // locked ends the sessions that a new lock names, and the stay of people in them.
 func (s *Service) locked(_ context.Context, tx *db.Tx, fact journal.Row) error {
 	var l lock.Lock
@@ -42,7 +56,7 @@ func (s *Service) locked(_ context.Context, tx *db.Tx, fact journal.Row) error {
 
 func (s *Service) lockedOne(tx *db.Tx, r *row, l *lock.Lock) error {
 	if l.Names(r.principal()) || l.Covers(r.Scope, lock.ManagedInstance, r.Node) || l.Covers(r.Scope, lock.Document, r.DocumentName) {
-		return s.end(tx, r, Locked, "The session was ended by a lock.")
+		return s.end(tx, r, Locked, lockedText)
 	}
 	list, err := people(tx, scoped(tx).And("session_id = ?", r.ID).And("gone = 0"))
 	if err != nil {

@@ -105,22 +105,29 @@ type follower struct {
 	id        string
 	show      *show
 	last      *api.DescribeCommandTargetsOutput
+	live      *live // nil: outputs are shown at the end
 	cancelled bool
 }
 
 func (f *follower) follow(ctx context.Context) error {
-	bar := newBar(f.terminal)
-	defer bar.end()
 	var since int64
+	var b *bar
 	for {
 		out, err := f.next(ctx, since)
+		if b == nil && err == nil { // the first answer: one node is heard live, of many there is a bar
+			t := f.terminal
+			t.Progress = t.Progress && *out.TargetCount > 1
+			b = newBar(t)
+			defer b.end()
+			f.listen(ctx, out)
+		}
 		if err != nil {
 			return err
 		}
 		since, f.last = *out.Version, out
-		bar.set(int64(*out.TargetCount), int64(*out.CompletedCount), int64(*out.ErrorCount))
+		b.set(int64(*out.TargetCount), int64(*out.CompletedCount), int64(*out.ErrorCount))
 		if over(*out.Status) {
-			return nil
+			return f.heard()
 		}
 	}
 }
@@ -189,7 +196,7 @@ func (f *follower) ended(ctx context.Context, t *api.CommandTarget) error {
 	if t.ResponseCode != nil {
 		r.ExitCode = new(int(*t.ResponseCode))
 	}
-	if t.OutputComplete != nil && !*t.OutputComplete {
+	if f.live == nil && t.OutputComplete != nil && !*t.OutputComplete {
 		for stream, text := range map[api.OutputStream]*string{api.OutputStreamStandardOutput: &r.Stdout, api.OutputStreamStandardError: &r.Stderr} {
 			whole, err := f.output(ctx, *t.InstanceId, stream)
 			if err != nil {

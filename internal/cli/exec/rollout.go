@@ -72,7 +72,7 @@ func (o *Options) outcome(ctx context.Context, c Caller, r *api.Rollout, t Termi
 	all := newShow(o.JSON, t.Out, t.Err)
 	for _, w := range r.Waves {
 		for _, id := range []*string{w.CommandId, w.HealthCheckCommandId} {
-			if id == nil {
+			if id == nil || id == w.HealthCheckCommandId && *w.Status == "Success" {
 				continue
 			}
 			f := follower{caller: c, terminal: Terminal{Out: t.Out, Err: t.Err, Stop: t.Stop}, id: *id, show: all}

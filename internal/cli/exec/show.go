@@ -64,6 +64,7 @@ type show struct {
 	json     bool
 	out, err io.Writer
 	results  map[string]result // by node: a target may come twice
+	heard    bool              // the output of the only node was shown already
 }
 
 func newShow(asJSON bool, out, err io.Writer) *show {
@@ -103,8 +104,10 @@ func (s *show) finish() (code int) {
 
 // alone gives the output of the only node as if it had run here.
 func (s *show) alone(r *result) {
-	_, _ = io.WriteString(s.out, r.Stdout)
-	_, _ = io.WriteString(s.err, r.Stderr)
+	if !s.heard {
+		_, _ = io.WriteString(s.out, r.Stdout)
+		_, _ = io.WriteString(s.err, r.Stderr)
+	}
 	if r.Status != "Success" {
 		_, _ = fmt.Fprintf(s.err, "%s: %s\n", r.label(), r.heading())
 	}

@@ -332,3 +332,105 @@ func TestLeft(t *testing.T) {
 	w.client.Bye()
 	<-w.session.left
 }
+
+// A client that does not keep to the protocol loses its link, and nothing of it
+// reaches the node.
+func TestHostileClient(t *testing.T) {
+	handled := make(chan struct{}, 10)
+	w := newWorld(t, fault.Plan{}, func(s *plane.Stream) {
+		handled <- struct{}{}
+		echo(s)
+	})
+	if _, _, err := w.client.Open(t.Context(), plane.Open{Kind: plane.Shell}); err != nil {
+		t.Fatal(err)
+	}
+	<-handled
+	frame := func(kind plane.Kind, stream uint32, number uint64, text string) *plane.Frame {
+		f := plane.NewFrame(kind, stream, len(text))
+		copy(f.Payload(), text)
+		f.SetNumber(number)
+		return f
+	}
+	cases := map[string][]*plane.Frame{
+		"a frame of the node's": {frame(plane.KindExit, 1, 2, "{}")},
+		"an unknown kind":       {frame(99, 1, 2, "")},
+		"a frame of the hub's":  {frame(plane.KindEnd, 0, 0, `{}`)},
+		"synced":                {frame(plane.KindSynced, 1, 2, ``)},
+		"sync that is no JSON":  {frame(plane.KindSync, 50, 0, `x`)},
+	}
+	for name, frames := range cases {
+		l, _, err := dialer(w.toClient, "client")(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range frames {
+			if err := l.WriteFrame(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for {
+			f, err := l.ReadFrame()
+			if err != nil {
+				break
+			}
+			f.Release()
+		}
+		_ = name
+		l.Close()
+	}
+	// Data for a stream that nobody opened, and openings that are none.
+	l, _, err := dialer(w.toClient, "client")(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, f := range []*plane.Frame{frame(plane.KindData, 77, 1, "x"), frame(plane.KindOpen, 78, 2, `{}`), frame(plane.KindOpen, 79, 1, `no`), frame(plane.KindResize, 1, 900, "")} {
+		if err := l.WriteFrame(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	resets := map[uint32]bool{}
+	for len(resets) < 2 {
+		f, err := l.ReadFrame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Kind() == plane.KindReset {
+			resets[f.Stream()] = true
+		}
+		f.Release()
+	}
+	if !resets[78] || !resets[79] || len(handled) != 0 {
+		t.Errorf("resets %v, %d streams at the node", resets, len(handled))
+	}
+}
+
+// A slow reader slows the writer down; memory is bounded by the windows, and
+// other streams go on.
+func TestSlowReader(t *testing.T) {
+	w := newWorld(t, fault.Plan{}, func(s *plane.Stream) {
+		if s.Header().Kind == plane.TCP {
+			echo(s)
+			return
+		}
+		_ = s.Answer(plane.Opened{})
+		_, _ = s.Copy(plane.KindData, bytes.NewReader(make([]byte, 64<<20)))
+		_ = s.Exit(plane.Exit{})
+		s.Close()
+	})
+	slow, _, err := w.client.Open(t.Context(), plane.Open{Kind: plane.Shell})
+	if err != nil {
+		t.Fatal(err)
+	}
+	roundTrip(t, w, random(4<<20))
+	w.session.mu.Lock()
+	shown := w.session.output.Len()
+	w.session.mu.Unlock()
+	if shown > 1<<20 {
+		t.Errorf("%d bytes were sent to a reader that does not read", shown)
+	}
+	r, err := slow.Receive(io.Discard, io.Discard)
+	if err != nil || r.Bytes != 64<<20 {
+		t.Errorf("%d bytes, %v", r.Bytes, err)
+	}
+}

@@ -72,45 +72,89 @@ func whole(b []byte) int {
 // Input is what a person typed. Control characters are recorded at once,
 // others when their echo comes.
 func (c *Cast) Input(now time.Time, b []byte) {
+	for ; len(b) > maxEvent; b = b[maxEvent:] {
+		c.input(now, b[:maxEvent])
+	}
+	if len(b) > 0 {
+		c.input(now, b)
+	}
+}
+
+func (c *Cast) input(now time.Time, b []byte) {
 	if b[0] == 0x1b { // a key, not a text
 		c.event(now, "i", string(bytes.ToValidUTF8(b, []byte("\uFFFD"))))
 		return
 	}
-	for len(b) > 0 {
-		n := bytes.IndexFunc(b, func(r rune) bool { return r < ' ' || r == 0x7f })
-		if n < 0 {
-			n = len(b)
-		}
-		c.pending = append(c.pending, b[:n]...)
-		if b = b[n:]; len(b) > 0 {
-			c.hide(now)
-			c.event(now, "i", string(b[:1]))
-			b = b[1:]
+	for i, char := range b {
+		if control(char) && len(c.pending) == 0 {
+			c.event(now, "i", string(b[i:i+1]))
+		} else {
+			c.pending = append(c.pending, char)
 		}
 	}
 	if len(c.pending) > maxHidden {
-		c.hide(now)
+		c.hide(now, len(c.pending))
 	}
 }
 
-// echo records the input with which output begins.
+func control(b byte) bool { return b < ' ' || b == 0x7f }
+
+// echo records the input with which output begins. A line whose echo differs was
+// typed where nothing is shown.
 func (c *Cast) echo(now time.Time, output []byte) {
 	n := 0
-	for n < len(output) && n < len(c.pending) && output[n] == c.pending[n] {
+	for n < len(c.pending) && len(output) > 0 {
+		p := c.pending[n]
+		switch rest, newline := bytes.CutPrefix(output, []byte("\r\n")); {
+		case p == output[0]:
+			output = output[1:]
+		case (p == '\r' || p == '\n') && newline:
+			output = rest
+		case control(p): // has no echo, or another one
+		default:
+			c.echoed(now, n)
+			c.hide(now, line(c.pending))
+			return
+		}
 		n++
 	}
+	c.echoed(now, n)
+}
+
+// line is the length of the first line, with its end.
+func line(b []byte) int {
+	if n := bytes.IndexAny(b, "\r\n"); n >= 0 {
+		return n + 1
+	}
+	return len(b)
+}
+
+// echoed records the first n bytes that are pending.
+func (c *Cast) echoed(now time.Time, n int) {
 	if n > 0 {
 		c.event(now, "i", string(bytes.ToValidUTF8(c.pending[:n], []byte("\uFFFD"))))
 		c.pending = append(c.pending[:0], c.pending[n:]...)
 	}
 }
 
-// hide tells how much was typed that was not shown.
-func (c *Cast) hide(now time.Time) {
-	if n := utf8.RuneCount(c.pending); n > 0 {
-		c.Mark(now, fmt.Sprintf("hidden input, %d characters", n))
+// hide tells how much was typed that was not shown, in the first n bytes that are
+// pending, and records the control characters among it.
+func (c *Cast) hide(now time.Time, n int) {
+	var controls []byte
+	text := bytes.Map(func(r rune) rune {
+		if r < utf8.RuneSelf && control(byte(r)) {
+			controls = append(controls, byte(r))
+			return -1
+		}
+		return r
+	}, c.pending[:n])
+	if len(text) > 0 {
+		c.Mark(now, fmt.Sprintf("hidden input, %d characters", utf8.RuneCount(text)))
 	}
-	c.pending = c.pending[:0]
+	if len(controls) > 0 {
+		c.event(now, "i", string(controls))
+	}
+	c.pending = append(c.pending[:0], c.pending[n:]...)
 }
 
 // Resize is a new size of the terminal.
@@ -127,7 +171,7 @@ func (c *Cast) End(now time.Time) {
 		c.event(now, "o", string(bytes.ToValidUTF8(c.out, []byte("\uFFFD"))))
 		c.out = nil
 	}
-	c.hide(now)
+	c.hide(now, len(c.pending))
 }
 
 // Len is how many bytes of lines there are.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/watchbill/watchbill/internal/lang/iampolicy"
@@ -29,6 +30,10 @@ type Authorizer struct {
 	Locks Locks     // nil: nothing is locked
 
 	traits sync.Map // *iampolicy.Policy -> trait
+
+	// NodeRole gives the caller that a node's role is, with its policies; false
+	// when the role is not one that anybody has defined. Nil: there is none.
+	NodeRole func(ctx context.Context, nodeID string) (identity.Caller, bool)
 }
 
 // New makes an authorizer.
@@ -149,10 +154,27 @@ func (d *decision) node() error {
 		v := values(d.input, rule)
 		ok = len(v) == 1 && v[0] == id
 	}
+	if !ok && strings.HasPrefix(d.row.Node, "!") {
+		return d.role(id)
+	}
 	if !ok {
 		return d.denied(d.row.Action, "*", implicit)
 	}
 	return nil
+}
+
+// role lets a node do more with what the table opens to nodes in part, such as
+// reading a SecureString: as far as the policies of its role allow it.
+func (d *decision) role(nodeID string) error {
+	if nodeID == "" || d.a.NodeRole == nil {
+		return d.denied(d.row.Action, "*", implicit)
+	}
+	role, ok := d.a.NodeRole(d.ctx, nodeID)
+	if !ok {
+		return d.denied(d.row.Action, "*", implicit)
+	}
+	d.caller.Policies = role.Policies
+	return d.all()
 }
 
 // unlocked are what a locked node may still do: hold its control channel, on which

@@ -399,3 +399,30 @@ func BenchmarkAuthorize(b *testing.B) {
 		})
 	}
 }
+
+func TestNodeReadsSecretsAsItsRoleMay(t *testing.T) {
+	t.Parallel()
+	ctx := identity.With(db.WithScope(t.Context(), scope), identity.Caller{
+		ARN: "arn:aws:sts::123456789012:assumed-role/watchbill-node/mi-1", Kind: identity.Node, SessionName: "mi-1", Account: "123456789012",
+	})
+	role := identity.Caller{Policies: [][]*iampolicy.Policy{{parse(t, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ssm:*","Resource":"arn:aws:ssm:*:*:parameter/app/*"}]}`)}}}
+	a := authz.New(nil)
+	a.NodeRole = func(_ context.Context, id string) (identity.Caller, bool) { return role, id == "mi-1" }
+	secret := func(names ...string) any {
+		return &ssm.GetParametersInput{Names: names, WithDecryption: new(true)}
+	}
+	for _, c := range []struct {
+		operation string
+		input     any
+		want      string
+	}{
+		{"GetParameters", secret("/app/key"), "allow"},
+		{"GetParameters", secret("/app/key", "/other/key"), "deny"},
+		{"PutInventory", &ssm.PutInventoryInput{InstanceId: new("mi-2")}, "deny"}, // its role has no say in it
+		{"DeleteParameter", &ssm.DeleteParameterInput{Name: new("/app/key")}, "deny"},
+	} {
+		if got := code(ask(ctx, a, "ssm", c.operation, c.input)); got != c.want {
+			t.Errorf("%s %+v: %s, want %s", c.operation, c.input, got, c.want)
+		}
+	}
+}

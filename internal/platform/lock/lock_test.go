@@ -155,3 +155,33 @@ func TestExpiry(t *testing.T) {
 		}
 	})
 }
+
+// TestOtherHub: a lock made on one hub counts on the others, which are told.
+func TestOtherHub(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, migrations, func(t *testing.T, d *db.DB) {
+		s, _ := newService(t, d)
+		other, _ := newService(t, d)
+		ctx, stop := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() { ended <- other.Run(ctx) }()
+		defer func() {
+			stop()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}()
+		if _, err := create(t, s, watchbill.LockTargetTypeUser, "bob"); err != nil {
+			t.Fatal(err)
+		}
+		tick, deadline := time.NewTicker(10*time.Millisecond), time.After(30*time.Second)
+		defer tick.Stop()
+		for !other.Locked(lock.Principal{Account: account, ARN: "arn:aws:iam::123456789012:user/bob"}) {
+			select {
+			case <-tick.C:
+			case <-deadline:
+				t.Fatal("the other hub does not know of it")
+			}
+		}
+	})
+}
