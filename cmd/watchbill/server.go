@@ -34,6 +34,8 @@ func serverCommand() *cobra.Command {
 	f.DurationVar(&cfg.StageUnit, "stage-minute", time.Minute, "what one minute of an escalation plan lasts, for drills")
 	f.DurationVar(&cfg.NodeKeyAge, "node-key-age", 30*24*time.Hour, "how old the key of a node gets before it is told to make a new one, 0 for ever")
 	f.StringSliceVar(&cfg.AllowPrivate, "allow-private", nil, "private networks that outbound connections may reach, as 10.0.0.0/8 or loopback")
+	f.IntVar(&cfg.Connections, "max-connections", server.DefaultConnections, "most connections at a time, 0 for no limit")
+	f.IntVar(&cfg.AddressConnections, "max-address-connections", server.DefaultAddressConnections, "most connections at a time from one address of another machine, 0 for no limit")
 	f.TextVar(&level, "log-level", level, "debug, info, warn or error")
 	return c
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -23,6 +24,7 @@ type File struct {
 	scopes Scopes
 	log    *slog.Logger
 	config atomic.Pointer[Config]
+	mu     sync.Mutex
 	last   [sha256.Size]byte // hash of what was read last, good or not
 	mode   fs.FileMode
 	seen   bool // it has been there
@@ -66,9 +68,10 @@ func (f *File) Watch(ctx context.Context) error {
 }
 
 // Reload reads the file if it has changed. The same wrong content is an error
-// once. A file that is gone stays in
-// force. It is not for several goroutines at once.
+// once. A file that is gone stays in force.
 func (f *File) Reload() (changed bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	data, mode, err := f.content()
 	if errors.Is(err, fs.ErrNotExist) && !f.seen {
 		return false, nil

@@ -50,6 +50,7 @@ type hub struct {
 	ready      atomic.Bool
 	frozen     error
 	metrics    *metrics
+	limits     *limits
 }
 
 // platform is what the capabilities stand on.
@@ -67,7 +68,7 @@ type platform struct {
 
 // compose opens the platform and the capabilities on a store.
 func compose(ctx context.Context, cfg Config, d *db.DB, log *slog.Logger) (*hub, error) {
-	h := &hub{cfg: cfg, log: log, db: d, metrics: newMetrics()}
+	h := &hub{cfg: cfg, log: log, db: d, metrics: newMetrics(), limits: newLimits(cfg.Connections, cfg.AddressConnections)}
 	if err := d.Migrate(ctx, migrations); err != nil {
 		return nil, err
 	}
@@ -87,6 +88,7 @@ func compose(ctx context.Context, cfg Config, d *db.DB, log *slog.Logger) (*hub,
 		return nil, err
 	}
 	h.metrics.register(h.platform.tasks.Collectors()...)
+	h.metrics.register(h.limits.collectors()...)
 	h.metrics.register(h.all.intake.Collectors()...)
 	h.background = map[string]func(context.Context) error{
 		"identity": h.platform.identity.Watch,

@@ -36,6 +36,9 @@ type Config struct {
 	// AllowPrivate lets outbound connections reach this machine and private networks.
 	AllowPrivate []string
 	Version      string
+	// Connections are the most that the ports hold, in all and of one address, which
+	// this machine's own are not bound by; 0 for no limit.
+	Connections, AddressConnections int
 
 	networks []netip.Prefix // AllowPrivate, read
 }
@@ -73,6 +76,9 @@ func (c *Config) check() error {
 		if !regionForm.MatchString(r) {
 			return fmt.Errorf("--region %q: not in the form of us-east-1", r)
 		}
+	}
+	if c.Connections < 0 || c.AddressConnections < 0 {
+		return errors.New("--max-connections, --max-address-connections: write a number, or 0 for no limit")
 	}
 	if c.StageUnit == 0 {
 		c.StageUnit = time.Minute

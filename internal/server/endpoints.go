@@ -18,12 +18,33 @@ import (
 // sessions speak to.
 func (h *hub) openEndpoints() {
 	c, p := &h.all, &h.platform
-	c.key = key.New(key.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, Allow: authz.Require})
-	c.loggroup = loggroup.New(loggroup.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal})
+	c.key = key.New(key.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, Allow: authz.Require, Session: h.nodeSession((*session.Service).Live)})
+	c.loggroup = loggroup.New(loggroup.Service{
+		DB: h.db, Tasks: p.tasks, Journal: p.journal, Session: h.nodeSession((*session.Service).Logs), Command: h.nodeCommand,
+	})
 	c.bucket = bucket.New(bucket.Service{
 		DB: h.db, Blobs: h.blobs, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, Log: h.log, Bases: h.cfg.bucketBases(),
 		Authenticate: p.identity.AuthenticateStream, Authorize: p.authz.Authorize, Around: p.audit.Around, Observe: h.observe,
+		Session: h.nodeSession((*session.Service).Logs), Command: h.nodeCommand,
 	})
+}
+
+// nodeSession asks the capability of sessions, which is made later, about a session of
+// a node.
+func (h *hub) nodeSession(ask func(s *session.Service, ctx context.Context, node, id string) (bool, error)) func(ctx context.Context, node, id string) (bool, error) {
+	return func(ctx context.Context, node, id string) (bool, error) { return ask(h.all.session, ctx, node, id) }
+}
+
+// nodeCommand says whether a node may write outputs of a command. The region that a
+// request is signed for is the bucket's, which is not always the node's.
+func (h *hub) nodeCommand(ctx context.Context, node, id string) (bool, error) {
+	for _, region := range h.cfg.Regions {
+		its, err := h.all.command.Sent(db.WithScope(ctx, db.Scope{Account: db.ScopeOf(ctx).Account, Region: region}), node, id)
+		if err != nil || its {
+			return its, err
+		}
+	}
+	return false, nil
 }
 
 // amazon is the domain that clients with endpoints of their own ask for, where its

@@ -10,9 +10,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/watchbill/watchbill/internal/platform/db"
@@ -60,6 +62,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(url strin
 type listeners struct {
 	tls   net.Listener
 	plain net.Listener // nil without --dev-http
+	certs *certificates
 }
 
 func (h *hub) listen() (l listeners, err error) {
@@ -67,7 +70,7 @@ func (h *hub) listen() (l listeners, err error) {
 	if err != nil {
 		return l, err
 	}
-	certs, err := newCertificates(ca, serverNames(h.cfg.Listen, append(h.cfg.domainNames(), h.cfg.Names...)))
+	l.certs, err = newCertificates(ca, serverNames(h.cfg.Listen, append(h.cfg.domainNames(), h.cfg.Names...)))
 	if err != nil {
 		return l, err
 	}
@@ -75,13 +78,15 @@ func (h *hub) listen() (l listeners, err error) {
 	if err != nil {
 		return l, fmt.Errorf("--listen: %w", err)
 	}
-	l.tls = tls.NewListener(plane.BulkListener{Listener: tcp}, certs.config())
+	l.tls = tls.NewListener(plane.BulkListener{Listener: limited{tcp, h.limits}}, l.certs.config())
 	if h.cfg.DevHTTP == "" {
 		return l, nil
 	}
-	if l.plain, err = net.Listen("tcp", h.cfg.DevHTTP); err != nil {
+	plain, err := net.Listen("tcp", h.cfg.DevHTTP)
+	if err != nil {
 		return l, errors.Join(fmt.Errorf("--dev-http: %w", err), tcp.Close())
 	}
+	l.plain = limited{plain, h.limits}
 	return l, nil
 }
 
@@ -105,6 +110,10 @@ func (h *hub) serve(ctx context.Context, ready func(url string)) error {
 	defer stopBackground()
 	var work sync.WaitGroup
 	failed := make(chan error, 2+len(h.background))
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	work.Go(func() { h.reloadOn(background, hangup, l.certs) })
 	h.startBackground(background, &work, failed)
 	for _, listener := range []net.Listener{l.tls, l.plain} {
 		if listener != nil {

@@ -141,6 +141,26 @@ func newCertificates(a *authority, names []string) (*certificates, error) {
 	return c, err
 }
 
+// reload takes the authority that is in dir now and makes a leaf of it. Connections
+// that are open go on.
+func (c *certificates) reload(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, caKeyFile)); err != nil {
+		return err // openAuthority would make another one
+	}
+	a, err := openAuthority(dir)
+	if err != nil {
+		return err
+	}
+	leaf, err := a.leaf(c.names)
+	if err != nil {
+		return err
+	}
+	<-c.now
+	c.authority = a
+	c.now <- leaf
+	return nil
+}
+
 func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	cert := <-c.now
 	defer func() { c.now <- cert }()

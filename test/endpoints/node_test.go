@@ -7,16 +7,29 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/test/hubtest"
 )
 
-const command = "0b9be6a5-7f2f-4b8e-9a51-0d3a5ad0c001"
+// unknown is the id of no command.
+const unknown = "0b9be6a5-7f2f-4b8e-9a51-0d3a5ad0c001"
+
+// sendCommand sends a command to a node and gives its id.
+func sendCommand(t *testing.T, h *hubtest.Hub, node string) string {
+	t.Helper()
+	var out ssm.SendCommandOutput
+	h.Must(t, "ssm", "SendCommand", &ssm.SendCommandInput{
+		DocumentName: new("AWS-RunShellScript"), InstanceIds: []string{node}, Parameters: map[string][]string{"commands": {"true"}},
+	}, &out)
+	return *out.Command.CommandId
+}
 
 // A node writes where its outputs belong, and reads what is its own or for all nodes.
 func TestNodesInBuckets(t *testing.T) {
 	hubtest.Each(t, nil, func(t *testing.T, h *hubtest.Hub) {
 		admin, n, other := client(t, h, hubtest.Admin, true), h.Register(t), h.Register(t)
 		c := client(t, h, n.Credentials, true)
+		command, foreign := sendCommand(t, h, n.ID), sendCommand(t, h, other.ID)
 		for _, b := range []string{"outputs", "scripts"} {
 			must(admin.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &b}))(t)
 			must(admin.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &b, Key: new("run.sh"), Body: strings.NewReader("true")}))(t)
@@ -62,6 +75,8 @@ func TestNodesInBuckets(t *testing.T) {
 			{"own association", put("p/" + n.ID + "/" + command + "/now/stdout"), ""},
 			{"own output back", fetch("outputs", command+"/"+n.ID+"/step/stdout"), ""},
 			{"script for all nodes", fetch("scripts", "run.sh"), ""},
+			{"output of a command of another", put(foreign + "/" + n.ID + "/step/stdout"), "AccessDenied"},
+			{"output of no command", put(unknown + "/" + n.ID + "/step/stdout"), "AccessDenied"},
 			{"output of another", put(command + "/" + other.ID + "/step/stdout"), "AccessDenied"},
 			{"no prefix of its own", put("run.sh"), "AccessDenied"},
 			{"its name alone", put(n.ID + "/run.sh"), "AccessDenied"},

@@ -19,8 +19,8 @@ func (s *Service) nodeMay(ctx context.Context, node string, r *s3.Request) error
 	if r.Target.Key == nil {
 		return nil
 	}
-	if own(*r.Target.Key, node) {
-		return nil
+	if its, err := s.isOutput(ctx, *r.Target.Key, node); err != nil || its {
+		return err
 	}
 	if id, ok := sessionOf(*r.Target.Key); ok && s.Session != nil {
 		if its, err := s.Session(ctx, node, id); err != nil || its {
@@ -40,17 +40,23 @@ func (s *Service) nodeMay(ctx context.Context, node string, r *s3.Request) error
 	return s3.AccessDenied("The node %s is not authorized to perform s3:%s on this object: it is not under a prefix of its own.", node, r.Operation)
 }
 
-// own tells the keys that the outputs of a node have: PREFIX/COMMAND/NODE/… and
-// PREFIX/NODE/ASSOCIATION/….
-func own(key, node string) bool {
+// isOutput tells the keys that the outputs of a node have: PREFIX/COMMAND/NODE/… of a
+// command that was sent to it, and PREFIX/NODE/ASSOCIATION/….
+func (s *Service) isOutput(ctx context.Context, key, node string) (bool, error) {
 	parts := strings.Split(key, "/")
 	for i := range len(parts) - 2 { // there is a name after both
 		a, b := parts[i], parts[i+1]
-		if isID(a) && b == node || a == node && isID(b) {
-			return true
+		switch {
+		case a == node && isID(b):
+			return true, nil
+		case b != node || !isID(a) || s.Command == nil:
+			continue
+		}
+		if its, err := s.Command(ctx, node, a); err != nil || its {
+			return its, err
 		}
 	}
-	return false
+	return false, nil
 }
 
 // isID tells the canonical form of the ids of commands and associations.

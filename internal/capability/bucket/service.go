@@ -40,8 +40,10 @@ type Service struct {
 	Around       func(ctx context.Context, b wire.Binding, input any, next func(context.Context) (any, error)) (any, error)
 	Observe      func(ctx context.Context, c wire.Call)
 
-	// Session says whether a session is one of a node's own; nil: none is.
+	// Session says whether a node may write the log of a session, Command whether it
+	// may write outputs of a command; nil: of none.
 	Session func(ctx context.Context, nodeID, sessionID string) (bool, error)
+	Command func(ctx context.Context, nodeID, commandID string) (bool, error)
 }
 
 // New makes the service and registers its tasks.

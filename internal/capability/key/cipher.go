@@ -125,8 +125,8 @@ func (s *Service) Encrypt(ctx context.Context, in *kms.EncryptInput) (*kms.Encry
 	return &kms.EncryptOutput{CiphertextBlob: sealed, KeyId: new(k.arn()), EncryptionAlgorithm: kms.EncryptionAlgorithmSpecSymmetricDefault}, nil
 }
 
-// Decrypt opens a ciphertext of Encrypt or of a data key. A node's right to it was
-// decided by the table: it must be the target that the context names.
+// Decrypt opens a ciphertext of Encrypt or of a data key. A node opens the data keys of
+// its sessions only: the table decides that it is the target that the context names.
 func (s *Service) Decrypt(ctx context.Context, in *kms.DecryptInput) (*kms.DecryptOutput, error) {
 	if err := errors.Join(algorithm(in.EncryptionAlgorithm), enclave(in.Recipient)); err != nil {
 		return nil, err
@@ -135,10 +135,8 @@ func (s *Service) Decrypt(ctx context.Context, in *kms.DecryptInput) (*kms.Decry
 	if err != nil {
 		return nil, err
 	}
-	if identity.From(ctx).NodeID() == "" {
-		if err := s.Allow(ctx, "kms:Decrypt", k.arn()); err != nil {
-			return nil, err
-		}
+	if err := s.mayDecrypt(ctx, k, in.EncryptionContext); err != nil {
+		return nil, err
 	}
 	if err := s.named(ctx, in.KeyId, k); err != nil {
 		return nil, err
@@ -151,6 +149,19 @@ func (s *Service) Decrypt(ctx context.Context, in *kms.DecryptInput) (*kms.Decry
 		return nil, err
 	}
 	return &kms.DecryptOutput{Plaintext: plain, KeyId: new(k.arn()), EncryptionAlgorithm: kms.EncryptionAlgorithmSpecSymmetricDefault}, nil
+}
+
+func (s *Service) mayDecrypt(ctx context.Context, k *row, context map[string]string) error {
+	node := identity.From(ctx).NodeID()
+	if node == "" {
+		return s.Allow(ctx, "kms:Decrypt", k.arn())
+	}
+	if s.Session != nil {
+		if its, err := s.Session(ctx, node, context["aws:ssm:SessionId"]); err != nil || its {
+			return err
+		}
+	}
+	return fault.AccessDenied("The node %s is not authorized to perform kms:Decrypt: the encryption context names no session of its own that goes on.", node)
 }
 
 // named refuses a ciphertext of another key than the caller names.

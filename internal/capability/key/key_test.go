@@ -42,7 +42,7 @@ func each(t *testing.T, f func(f *fixture)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		x.s = key.New(key.Service{DB: d, Tasks: task.New(d, slog.New(slog.DiscardHandler)), Journal: journaltest.New(t, d), Sealer: sealer, Allow: x.allow})
+		x.s = key.New(key.Service{DB: d, Tasks: task.New(d, slog.New(slog.DiscardHandler)), Journal: journaltest.New(t, d), Sealer: sealer, Allow: x.allow, Session: x.session})
 		x.client = wiretest.New(t, x.s.Operations()...)
 		x.client.Context = x.context
 		f(x)
@@ -51,6 +51,10 @@ func each(t *testing.T, f func(f *fixture)) {
 
 func (f *fixture) context(ctx context.Context) context.Context {
 	return identity.With(db.WithScope(ctx, db.Scope{Account: "123456789012", Region: f.region}), f.caller)
+}
+
+func (f *fixture) session(_ context.Context, node, session string) (bool, error) {
+	return node == "mi-1" && session == "ada-1", nil
 }
 
 func (f *fixture) allow(_ context.Context, action string, resources ...string) error {
@@ -210,11 +214,16 @@ func TestAliases(t *testing.T) {
 	})
 }
 
-// Rights are asked for the key that was found; a node's are the table's business.
+// Rights are asked for the key that was found; a node has the data keys of its sessions.
 func TestRights(t *testing.T) {
 	each(t, func(f *fixture) {
 		k := f.ok("CreateKey", in{}).KeyMetadata
 		c := f.ok("Encrypt", in{"KeyId": k.KeyId, "Plaintext": "aGVsbG8="}).CiphertextBlob
+		own, other := in{"aws:ssm:SessionId": "ada-1", "aws:ssm:TargetId": "mi-1"}, in{"aws:ssm:SessionId": "ada-2", "aws:ssm:TargetId": "mi-1"}
+		data := map[string]string{}
+		for name, about := range map[string]in{"own": own, "other": other} {
+			data[name] = f.ok("GenerateDataKey", in{"KeyId": k.KeyId, "NumberOfBytes": 64, "EncryptionContext": about}).CiphertextBlob
+		}
 		f.refused, f.asked = "kms:Decrypt", nil
 		f.fails("AccessDeniedException", "Decrypt", in{"CiphertextBlob": c})
 		if len(f.asked) != 1 || f.asked[0] != "kms:Decrypt "+k.Arn {
@@ -225,7 +234,10 @@ func TestRights(t *testing.T) {
 		f.refused = ""
 		f.caller = identity.Caller{ARN: "arn:aws:sts::123456789012:assumed-role/node/mi-1", Kind: identity.Node, SessionName: "mi-1"}
 		f.asked = nil
-		f.ok("Decrypt", in{"CiphertextBlob": c})
+		f.ok("Decrypt", in{"CiphertextBlob": data["own"], "EncryptionContext": own})
+		f.fails("AccessDeniedException", "Decrypt", in{"CiphertextBlob": data["other"], "EncryptionContext": other})
+		f.fails("AccessDeniedException", "Decrypt", in{"CiphertextBlob": c})
+		f.fails("InvalidCiphertextException", "Decrypt", in{"CiphertextBlob": c, "EncryptionContext": own})
 		if len(f.asked) != 0 {
 			f.t.Errorf("asked %v", f.asked)
 		}

@@ -32,6 +32,8 @@ type Service struct {
 	Sealer  *seal.Sealer
 	// Allow decides on a key once it is known; authz.Require.
 	Allow func(ctx context.Context, action string, resources ...string) error
+	// Session says whether a session is one of a node's own and goes on; nil: none is.
+	Session func(ctx context.Context, nodeID, sessionID string) (bool, error)
 }
 
 // New makes the service and registers its tasks.

@@ -38,6 +38,8 @@ func newFixture(t *testing.T, d *db.DB) *fixture {
 	f := &fixture{t: t, tasks: task.New(d, slog.New(slog.DiscardHandler)), caller: identity.Caller{ARN: "arn:aws:iam::123456789012:user/ada", Kind: identity.User}}
 	s := loggroup.New(loggroup.Service{DB: d, Tasks: f.tasks, Journal: journaltest.New(t, d), Session: func(_ context.Context, node, session string) (bool, error) {
 		return node == "mi-1" && session == "ada-1", nil
+	}, Command: func(_ context.Context, node, command string) (bool, error) {
+		return node == "mi-1" && command == "0b9be6a5-7f2f-4b8e-9a51-0d3a5ad0c001", nil
 	}})
 	f.client = wiretest.New(t, s.Operations()...)
 	f.client.Context = func(ctx context.Context) context.Context {
@@ -233,7 +235,7 @@ func TestNodesAndTheirStreams(t *testing.T) {
 		const command = "0b9be6a5-7f2f-4b8e-9a51-0d3a5ad0c001"
 		for stream, want := range map[string]string{
 			command + "/mi-1/step/stdout": "", "ada-1": "", command + "/mi-2/step/stdout": "AccessDeniedException", "ada-2": "AccessDeniedException",
-			"x/mi-1/step": "AccessDeniedException", command + "/mi-1": "AccessDeniedException", "secret": "AccessDeniedException",
+			"0b9be6a5-7f2f-4b8e-9a51-0d3a5ad0c002/mi-1/step/stdout": "AccessDeniedException", "x/mi-1/step": "AccessDeniedException", command + "/mi-1": "AccessDeniedException", "secret": "AccessDeniedException",
 		} {
 			if _, code := f.call("CreateLogStream", in{"logGroupName": "g", "logStreamName": stream}); code != want {
 				t.Errorf("create %s: %q", stream, code)

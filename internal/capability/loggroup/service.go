@@ -29,8 +29,10 @@ type Service struct {
 	DB      *db.DB
 	Tasks   *task.Engine
 	Journal *journal.Journal
-	// Session says whether a session is one of a node's own; nil: none is.
+	// Session says whether a node may write the log of a session, Command whether it
+	// may write outputs of a command; nil: of none.
 	Session func(ctx context.Context, nodeID, sessionID string) (bool, error)
+	Command func(ctx context.Context, nodeID, commandID string) (bool, error)
 }
 
 // New makes the service and registers its tasks.
@@ -91,8 +93,13 @@ func millis(t time.Time) int64 { return t.UnixMilli() }
 // nodeMay decides over a stream that a node writes or makes.
 func (s *Service) nodeMay(ctx context.Context, stream string) error {
 	node := identity.From(ctx).NodeID()
-	if node == "" || own(stream, node) {
+	if node == "" {
 		return nil
+	}
+	if id, ok := commandOf(stream, node); ok && s.Command != nil {
+		if its, err := s.Command(ctx, node, id); err != nil || its {
+			return err
+		}
 	}
 	if s.Session != nil {
 		if its, err := s.Session(ctx, node, stream); err != nil || its {
@@ -102,12 +109,13 @@ func (s *Service) nodeMay(ctx context.Context, stream string) error {
 	return fault.AccessDenied("The node %s is not authorized to use this log stream: it is not one of its own.", node)
 }
 
-// own tells the streams of a node's commands: COMMAND/NODE/….
-func own(stream, node string) bool {
+// commandOf is the command that a stream has the output of, on the node:
+// COMMAND/NODE/….
+func commandOf(stream, node string) (string, bool) {
 	parts := strings.Split(stream, "/")
 	if len(parts) < 3 || parts[1] != node {
-		return false
+		return "", false
 	}
 	id, err := uuid.Parse(parts[0])
-	return err == nil && id.String() == parts[0]
+	return parts[0], err == nil && id.String() == parts[0]
 }

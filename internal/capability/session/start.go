@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/api/watchbill"
 	"github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/audit"
@@ -39,6 +40,9 @@ func (s *Service) begin(ctx context.Context, in *ssm.StartSessionInput, plane in
 	p, err := s.plan(ctx, in)
 	if err != nil {
 		return nil, err
+	}
+	if plane > 0 && p.twoPerson {
+		return nil, &watchbill.InvalidStateException{Message: "The document asks for a second person, who cannot watch a session on this data plane: use the session-manager-plugin."}
 	}
 	caller := identity.From(ctx)
 	r := newRow(db.ScopeOf(ctx), in, p, caller)
