@@ -134,7 +134,7 @@ func (f *filters) list(tx *db.Tx, after position, limit int) ([]listed, error) {
 }
 
 const selectDocuments = `select v.version, v.version_name, v.display_name, v.format, v.hash, v.schema_version, v.target_type, v.author,
-	v.platforms, v.requires, v.attachments, v.review, v.created, v.status, v.status_information, v.fetch,
+	v.platforms, v.requires, v.attachments, v.review, v.created, v.status, v.status_information, v.fetch_id,
 	d.account, d.region, d.name, d.type, d.default_version, d.latest_version, d.last_version, d.created
 	from document_document d join document_version v
 	on v.account = d.account and v.region = d.region and v.name = d.name and v.version = d.default_version`

@@ -114,7 +114,7 @@ func saveHead(tx *db.Tx, h *head) error {
 }
 
 const (
-	listColumns    = `version, version_name, display_name, format, hash, schema_version, target_type, author, platforms, requires, attachments, review, created, status, status_information, fetch`
+	listColumns    = `version, version_name, display_name, format, hash, schema_version, target_type, author, platforms, requires, attachments, review, created, status, status_information, fetch_id`
 	versionColumns = listColumns + `, content`
 	insertVersion  = `insert into document_version(account, region, name, ` + versionColumns + `)
 	values($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`

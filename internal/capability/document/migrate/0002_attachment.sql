@@ -1,6 +1,6 @@
 alter table document_version add column status {text} not null default 'Active';
 alter table document_version add column status_information {text} not null default '';
-alter table document_version add column fetch {text} not null default '';
+alter table document_version add column fetch_id {text} not null default '';
 create table document_file(
 	account {text} not null,
 	region {text} not null,
