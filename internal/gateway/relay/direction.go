@@ -20,7 +20,6 @@ type held struct {
 	payloadType uint32
 	sent        bool   // on the present socket of the receiver
 	probe       uint64 // number of the ping that was sent behind it; 0 none
-	withheld    bool   // input that waits for the second person
 }
 
 // direction is the stream of messages from one side.
