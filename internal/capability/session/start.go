@@ -120,7 +120,7 @@ func (s *Service) start(tx *db.Tx, r *row, token string) error {
 
 // watch sets the timers of a session that begins.
 func (s *Service) watch(tx *db.Tx, r *row) error {
-	due := map[string]time.Time{silenceTask: tx.Now.Add(startWait), idleTask: tx.Now.Add(r.Idle + slack)}
+	due := map[string]time.Time{silenceTask: tx.Now.Add(startWait), absenceTask: tx.Now.Add(clientWait), idleTask: tx.Now.Add(r.Idle + slack)}
 	if r.Max > 0 {
 		due[longestTask] = tx.Now.Add(r.Max)
 	}

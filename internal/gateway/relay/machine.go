@@ -27,7 +27,8 @@ type Machine struct {
 
 	wasClient bool   // a client has been there
 	paused    bool   // the node was told to pause, or may have been
-	ready     bool   // the client takes output: it acknowledged some or sent input
+	ready     bool   // the client takes output: it sent input, see takesOutput
+	resumed   bool   // what was sent before is not known
 	two       bool   // input flows only while a second person is there
 	locked    bool   // and none is
 	dropped   spans  // numbers of input that was dropped
@@ -48,7 +49,7 @@ type Machine struct {
 // until a second person is there.
 func NewMachine(session, node string, resumed, locked bool) *Machine {
 	return &Machine{
-		session: session, node: node, two: locked, locked: locked, paused: resumed,
+		session: session, node: node, two: locked, locked: locked, paused: resumed, resumed: resumed,
 		dirs: [2]*direction{newDirection(mgs.TypeOutputStreamData, resumed), newDirection(mgs.TypeInputStreamData, resumed)},
 	}
 }
@@ -89,6 +90,9 @@ func (x *effects) send(to Side, raw []byte) bool {
 	m := x.m
 	if !m.open[to] {
 		return false
+	}
+	if to == Client && !x.now.Before(m.fence) {
+		x.releaseFence() // what was held goes first
 	}
 	if to == Client && x.now.Before(m.fence) {
 		if m.fencedBytes+len(raw) > maxFenced {
@@ -142,8 +146,10 @@ func (x *effects) opened(side Side) {
 	d := m.dirs[side.other()]
 	for _, n := range d.waiting() {
 		h := d.window[n]
-		h.sent, h.probe = false, 0
-		x.forward(side, h)
+		h.before, h.sent, h.sure, h.probe = h.before || h.sent, false, false, 0
+		if side == Node || x.inOrder(n) {
+			x.forward(side, h)
+		}
 	}
 	if side == Client {
 		x.probeClient()
@@ -186,6 +192,7 @@ func (x *effects) pause(on bool) {
 // forward sends a held frame to its receiver.
 func (x *effects) forward(to Side, h *held) {
 	h.sent = x.send(to, h.raw)
+	h.sure = h.sent && x.m.ready
 	if h.sent && to == Client && h.payloadType == mgs.PayloadHandshakeComplete && !x.now.Before(x.m.fence) {
 		x.m.fence = x.now.Add(Fence)
 		x.add(Wake{x.m.fence})

@@ -202,7 +202,7 @@ func TestSendsAgainOnANewSocket(t *testing.T) {
 func TestProvesWhatTheClientHad(t *testing.T) {
 	p := both(t)
 	a, b := out(0, "a"), out(1, "b")
-	p.do(a, ackOf(a), b, Closed{Client}) // the acknowledgement of b is lost
+	p.do(in(0, "x"), a, ackOf(a), b, Closed{Client}) // the acknowledgement of b is lost
 	p.want(p.do(Opened{Client}), "client<1 b", "ping 1", "node<start")
 	p.want(p.do(Pong{7}))
 	p.want(p.do(Pong{1}), "node<ack 1")
@@ -215,8 +215,31 @@ func TestDoesNotProveBeforeTheClientTakesOutput(t *testing.T) {
 	p.want(p.do(Opened{Client}), "client<0 a", "node<start")
 }
 
+// TestProvesNothingOfAClientThatStarts: the client acknowledges the first
+// output before it takes more. What it refuses then must reach it later.
+func TestProvesNothingOfAClientThatStarts(t *testing.T) {
+	p := both(t)
+	a, b := out(0, "a"), out(1, "b")
+	p.do(a, ackOf(a), b)
+	p.want(p.do(b, Pong{1}), "client<1 b")
+	p.want(p.do(Closed{Client}, Opened{Client}, b, Pong{1}), "node<pause", "client<1 b", "node<start", "client<1 b")
+	p.do(in(0, "typed")) // the client takes output from now on, but b was sent before
+	p.want(p.do(Pong{1}))
+	p.want(p.do(b), "client<1 b", "ping 1")
+	p.want(p.do(ackOf(b), Pong{1}), "node<ack 1")
+}
+
+// TestKeepsTheOrderForAClientThatStarts: it would lose what comes early.
+func TestKeepsTheOrderForAClientThatStarts(t *testing.T) {
+	p := both(t)
+	p.want(p.do(out(1, "b")))
+	p.want(p.do(out(0, "a")), `deliver node "a"`, `deliver node "b"`, "client<0 a")
+	p.want(p.do(out(1, "b")), "client<1 b")
+}
+
 func TestDeliversInOrderAndOnce(t *testing.T) {
 	p := both(t)
+	p.do(in(0, "x"))
 	p.want(p.do(out(2, "c"), out(1, "b")), "client<2 c", "client<1 b")
 	p.want(p.do(out(1, "b")), "client<1 b")
 	p.want(p.do(out(0, "a")), `deliver node "a"`, `deliver node "b"`, `deliver node "c"`, "client<0 a")
@@ -247,7 +270,9 @@ func TestAfterAHubThatKeptNothing(t *testing.T) {
 	p.want(p.do(out(699_999, "a")), `deliver node "a" late`, "client<699999 a")
 	p.want(p.do(in(50, "x")), `deliver client "x"`, "node<50 x") // the person types: the client takes output
 	p.want(p.do(out(699_999, "a")), "client<699999 a", "ping 1")
-	p.want(p.do(Pong{1}), "node<ack 699999", "node<ack 700000")
+	p.want(p.do(Pong{1}), "node<ack 699999")
+	p.want(p.do(out(700_000, "b")), "client<700000 b", "ping 2") // it went before the person typed
+	p.want(p.do(Pong{2}), "node<ack 700000")
 }
 
 func TestDropsInputWithoutTheSecondPerson(t *testing.T) {
