@@ -22,7 +22,6 @@ type held struct {
 	before      bool   // on an earlier socket of the receiver
 	sure        bool   // sent to a client that was known to take it
 	probe       uint64 // number of the ping that was sent behind it; 0 none
-	withheld    bool   // input that waits for the second person
 }
 
 // direction is the stream of messages from one side.

@@ -44,19 +44,19 @@ func (x *effects) data(e Frame) {
 		x.tell(e.Side, ack, err)
 		return
 	}
-	known := d.window[f.Sequence]
-	h := d.keep(f, e.Raw)
-	if m.locked && e.Side == Client && f.PayloadType == mgs.PayloadOutput && !d.seen.has(f.Sequence) {
-		if h != nil {
-			h.withheld = true
-		}
+	typed := e.Side == Client && f.PayloadType == mgs.PayloadOutput
+	takes := e.Side == Client && takesOutput(f)
+	if e, f = m.guard(e, typed); f == nil {
+		x.add(Drop{e.Side, "input that is dropped has too many gaps"})
 		return
 	}
+	known := d.window[f.Sequence]
+	h := d.keep(f, e.Raw)
 	d.top = max(d.top, f.Sequence)
 	if !d.seen.has(f.Sequence) && d.seen.add(f.Sequence) {
 		x.add(d.deliver(e.Side, f)...)
 	}
-	m.ready = m.ready || e.Side == Client && takesOutput(f)
+	m.ready = m.ready || takes
 	x.pass(e.Side, h, known != nil && known.sent, e)
 }
 

@@ -3,6 +3,7 @@ package relay
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -274,18 +275,22 @@ func TestAfterAHubThatKeptNothing(t *testing.T) {
 	p.want(p.do(Pong{2}), "node<ack 700000")
 }
 
-func TestHoldsInputForTheSecondPerson(t *testing.T) {
+func TestDropsInputWithoutTheSecondPerson(t *testing.T) {
 	p := newPlay(t, false, true)
 	p.do(Opened{Node}, Opened{Client})
+	complete := frame(Node, mgs.NewStreamData(mgs.TypeOutputStreamData, 0, mgs.PayloadHandshakeComplete, []byte(`{"HandshakeTimeToComplete":5,"CustomerMessage":"Hello."}`)))
+	if got := fmt.Sprint(p.do(complete)); !strings.Contains(got, `Hello.\n`+strings.ReplaceAll(twoPersons, "\n", `\n`)+"s-1") {
+		t.Errorf("the client is told %s", got)
+	}
+	p.now = p.now.Add(Fence)
 	size := frame(Client, mgs.NewStreamData(mgs.TypeInputStreamData, 0, mgs.PayloadSize, []byte(`{"cols":80,"rows":24}`)))
 	p.want(p.do(size), `deliver client "{\"cols\":80,\"rows\":24}"`, `node<0 {"cols":80,"rows":24}`)
 	typed := in(1, "reboot\r")
-	p.want(p.do(typed, typed))
-	p.want(p.do(frame(Node, ackOf(typed).Message)), "drop node")
-	p.want(p.do(Closed{Node}, Opened{Node}), `node<0 {"cols":80,"rows":24}`)
-	p.want(p.do(Lock{false}), `deliver client "reboot\r"`, "node<1 reboot\r")
-	p.want(p.do(Lock{true}, in(2, "more")))
-	p.want(p.do(typed), "node<1 reboot\r") // it went before: the node may have lost it
+	p.want(p.do(typed, typed), `deliver client "-"`, "node<1 -", "node<1 -")
+	p.want(p.do(Closed{Node}, Opened{Node}), `node<0 {"cols":80,"rows":24}`, "node<1 -")
+	p.want(p.do(Lock{false}, typed, in(2, "ls\r")), "node<1 -", `deliver client "ls\r"`, "node<2 ls\r")
+	p.want(p.do(Lock{true}, in(2, "ls\r"), in(3, "more")), "node<2 ls\r", `deliver client "-"`, "node<3 -") // 2 went before: the node may have lost it
+	p.want(p.do(frame(Node, ackOf(typed).Message)), "client<ack 1")
 }
 
 func TestRefusesWhatMakesNoSense(t *testing.T) {
@@ -333,7 +338,7 @@ func FuzzMachine(f *testing.F) {
 					t.Fatal("sent to a side that is not there")
 				}
 				if d, ok := e.(Deliver); ok && d.Side == Client && d.PayloadType == mgs.PayloadOutput && p.m.locked {
-					t.Fatal("input flows while it is held")
+					t.Fatal("input flows without a second person")
 				}
 			}
 			p.now = p.now.Add(7 * time.Millisecond)
