@@ -27,8 +27,8 @@ const (
 	Locked          Cause = "Locked"
 	NodeEnded       Cause = "NodeEnded" // the shell, the command or the forwarding came to its end
 	NodeFailed      Cause = "NodeFailed"
-	NodeSilent      Cause = "NodeSilent" // the node never opened its end
-	NodeLost        Cause = "NodeLost"   // the node's end did not come back
+	NodeSilent      Cause = "NodeSilent"   // the node never opened its end
+	NodeLost        Cause = "NodeLost"     // the node's end did not come back
 	ClientAbsent    Cause = "ClientAbsent" // no client of the owner ever came
 	ClientLost      Cause = "ClientLost"   // the owner's client did not come back
 	RecordingFailed Cause = "RecordingFailed"
