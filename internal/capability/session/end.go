@@ -114,7 +114,7 @@ func (s *Service) ending(tx *db.Tx, r *row, e event) error {
 func (s *Service) finish(tx *db.Tx, r *row) error {
 	r.Ended = tx.Now
 	r.NodeAt, r.ClientAt = zeroTime, zeroTime
-	if err := dropNodeTokens(tx, r.ID); err != nil {
+	if err := errors.Join(dropNodeTokens(tx, r.ID), dropPlaces(tx, r.ID)); err != nil {
 		return err
 	}
 	if err := peopleLeft(tx, r.ID); err != nil {
