@@ -139,7 +139,7 @@ func (w *work) project() (*ssm.AutomationExecution, error) {
 	out := &ssm.AutomationExecution{
 		AutomationExecutionId: &e.ID, AutomationExecutionStatus: ssm.AutomationExecutionStatus(e.State.Status),
 		DocumentName: &e.Document, DocumentVersion: &e.Version, ExecutedBy: some(e.StartedBy),
-		ExecutionStartTime: &e.Created, ExecutionEndTime: when(e.Ended), Mode: e.mode(),
+		ExecutionStartTime: &e.Created, ExecutionEndTime: ptr.Moment(e.Ended), Mode: e.mode(),
 		CurrentStepName: some(e.State.Step), CurrentAction: some(e.Action), FailureMessage: some(e.State.Message),
 		ParentAutomationExecutionId: some(e.Parent),
 		Parameters:                  allTexts(e.vault.Parameters), Outputs: e.vault.Outputs, Variables: allTexts(e.vault.Variables),
@@ -167,7 +167,7 @@ func (e *execution) summary() ssm.AutomationExecutionMetadata {
 	return ssm.AutomationExecutionMetadata{
 		AutomationExecutionId: &e.ID, AutomationExecutionStatus: ssm.AutomationExecutionStatus(e.State.Status), AutomationType: ssm.AutomationTypeLocal,
 		DocumentName: &e.Document, DocumentVersion: &e.Version, ExecutedBy: some(e.StartedBy),
-		ExecutionStartTime: &e.Created, ExecutionEndTime: when(e.Ended), Mode: e.mode(), LogFile: new(""),
+		ExecutionStartTime: &e.Created, ExecutionEndTime: ptr.Moment(e.Ended), Mode: e.mode(), LogFile: new(""),
 		CurrentStepName: some(e.State.Step), CurrentAction: some(e.Action), FailureMessage: some(e.State.Message),
 		ParentAutomationExecutionId: some(e.Parent), Outputs: e.vault.Outputs,
 		ResolvedTargets: &ssm.ResolvedTargets{Truncated: new(false)},
@@ -179,13 +179,6 @@ func some(s string) *string {
 		return nil
 	}
 	return &s
-}
-
-func when(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }
 
 // place is where a list of executions goes on.

@@ -18,7 +18,7 @@ func (w *work) projectStep(p *step) (*ssm.StepExecution, error) {
 	}
 	out := &ssm.StepExecution{
 		StepExecutionId: &p.ID, StepName: &p.Name, Action: &p.Action, StepStatus: ssm.AutomationExecutionStatus(p.Status),
-		ExecutionStartTime: when(p.Started), ExecutionEndTime: when(p.Ended),
+		ExecutionStartTime: ptr.Moment(p.Started), ExecutionEndTime: ptr.Moment(p.Ended),
 		Inputs: jsonTexts(v.Inputs), Outputs: allTexts(v.Outputs), Response: some(v.Response), ResponseCode: some(p.Spec.Code),
 		FailureMessage: some(p.Spec.Message), ParentStepDetails: w.around(p),
 	}

@@ -116,10 +116,3 @@ func invalid(field, format string, args ...any) error {
 		Fields:  []contacts.ValidationExceptionField{{Name: &field, Message: &text}},
 	}
 }
-
-func moment(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
-}
