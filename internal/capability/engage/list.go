@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/contacts"
+	"github.com/watchbill/watchbill/internal/capability/contact"
 	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
@@ -22,7 +23,7 @@ type position struct {
 
 func start(token *string, p any) error {
 	if page.Parse(ptr.Value(token), p) != nil {
-		return invalid("NextToken", "the pagination token is not valid")
+		return contact.Invalid("NextToken", "the pagination token is not valid")
 	}
 	return nil
 }
