@@ -50,6 +50,7 @@ type Gateway struct {
 	Config
 
 	admission admission
+	guesses   guesses
 
 	mu       sync.Mutex
 	channels map[string]*channel // by node id; the live ones

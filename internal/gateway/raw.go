@@ -6,9 +6,11 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/lang/text"
 	"github.com/watchbill/watchbill/internal/platform/arn"
@@ -69,9 +71,16 @@ func (g *Gateway) register(ctx context.Context, r *http.Request, body []byte) (a
 	if err := decode(body, &in); err != nil {
 		return nil, err
 	}
+	from := addressOf(r)
+	if g.guesses.over(from, time.Now()) {
+		return nil, fault.Throttling("Too many registrations from this address failed. Try again in a minute.")
+	}
 	id, err := g.Nodes.Register(ctx, node.Registration{
 		ActivationID: in.ActivationID, ActivationCode: in.ActivationCode, Fingerprint: in.Fingerprint, PublicKey: in.PublicKey, PublicKeyType: in.PublicKeyType,
 	})
+	if _, wrong := errors.AsType[*ssm.InvalidActivation](err); wrong {
+		g.guesses.wrong(from)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -106,3 +106,23 @@ func TestActivationLimit(t *testing.T) {
 		}
 	})
 }
+
+// Whoever tries many activations is not heard for a while, with the right one neither.
+func TestGuessedActivations(t *testing.T) {
+	h := hubtest.Start(t, "", nil)
+	id, secret := h.Activate(t, 2)
+	if _, a := h.TryRegister(t, id, secret, rand.Text()); a.Status != http.StatusOK {
+		t.Fatalf("%+v", a)
+	}
+	refused := false
+	for range 40 {
+		_, a := h.TryRegister(t, id, rand.Text(), rand.Text())
+		refused = refused || a.Code == "ThrottlingException"
+		if refused != (a.Code == "ThrottlingException") || !refused && a.Code != "InvalidActivation" {
+			t.Fatalf("%+v", a)
+		}
+	}
+	if _, a := h.TryRegister(t, id, secret, rand.Text()); !refused || a.Code != "ThrottlingException" {
+		t.Errorf("%+v", a)
+	}
+}

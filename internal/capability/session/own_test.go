@@ -31,7 +31,7 @@ func TestOwnSessions(t *testing.T) {
 		want("unknown", x.node, "ada-00000000000000000", false, false)
 		x.complete(id, "Success", "")
 		want("ended", x.node, id, false, true)
-		time.Sleep(2 * time.Hour)
+		<-time.After(2 * time.Hour)
 		want("ended long ago", x.node, id, false, false)
 	})
 }
