@@ -110,6 +110,7 @@ gives '' s3 cp "$work/web/script.sh" s3://agent-content/dir/script.sh
 does 'Failed.*AccessDenied' Fetch --parameters '{"type":["S3"],"info":["{\"path\":\"s3://agent-content/dir/script.sh\"}"]}'
 gives '' s3api put-bucket-tagging --bucket agent-content --tagging 'TagSet=[{Key=watchbill:nodes,Value=read}]'
 does 'Success.*from the web' Fetch --parameters '{"type":["S3"],"info":["{\"path\":\"s3://agent-content/dir/script.sh\"}"]}'
+does 'Success.*from the web' Fetch --parameters '{"type":["S3"],"info":["{\"path\":\"s3://agent-content/dir/\"}"]}'
 
 # The agent's own update: the same program under another number is refused by its
 # number, a bad signature by its key.

@@ -48,8 +48,8 @@ func TestNodesInBuckets(t *testing.T) {
 			}
 			return err
 		}
-		list := func() error {
-			_, err := c.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: new("outputs")})
+		list := func(bucket string) error {
+			_, err := c.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket})
 			return err
 		}
 		remove := func() error {
@@ -84,7 +84,9 @@ func TestNodesInBuckets(t *testing.T) {
 			{"the prefix itself", put(command + "/" + n.ID), "AccessDenied"},
 			{"log of a session that is not its own", put("logs/ada-0123456789abcdef0.log"), "AccessDenied"},
 			{"other object", fetch("outputs", "run.sh"), "AccessDenied"},
-			{"list", list(), "AccessDenied"},
+			{"list for all nodes", list("scripts"), ""},
+			{"list", list("outputs"), "AccessDenied"},
+			{"list of nothing", list("no-such-bucket"), "AccessDenied"},
 			{"delete its own", remove(), "AccessDenied"},
 			{"create bucket", create(), "AccessDenied"},
 		} {

@@ -68,6 +68,24 @@ func TestShell(t *testing.T) {
 	}
 }
 
+// TestTypedAtOnce: what is typed before the plugin is ready makes output at a time at
+// which the plugin refuses it. None of it is lost. More rounds: -sessions 100.
+func TestTypedAtOnce(t *testing.T) {
+	w := newWorld(t)
+	for n := range *sessions {
+		r := w.start(t, &ssm.StartSessionInput{})
+		t.Cleanup(func() {
+			if t.Failed() {
+				w.Must(t, "ssm", "TerminateSession", &ssm.TerminateSessionInput{SessionId: &r.session}, &ssm.TerminateSessionOutput{})
+				t.Logf("recorded:\n%s", w.recording(t, r.session))
+			}
+		})
+		r.typed(fmt.Sprintf("echo first-$((%d+0)); echo second-$((%d+1)); exit\n", n, n))
+		r.expect(fmt.Sprintf("first-%d\nsecond-%d\n", n, n+1))
+		r.over()
+	}
+}
+
 func TestInteractiveCommand(t *testing.T) {
 	w := newWorld(t)
 	r := w.start(t, &ssm.StartSessionInput{
@@ -85,6 +103,25 @@ func TestNonInteractiveCommand(t *testing.T) {
 		DocumentName: new("AWS-StartNonInteractiveCommand"), Parameters: map[string][]string{"command": {"echo one; two"}},
 	})
 	r.expect("one; two") // no shell
+	r.over()
+}
+
+// TestEndsBeforeTheClientComes: a client that comes late hears why the session ended.
+func TestEndsBeforeTheClientComes(t *testing.T) {
+	w := newWorld(t)
+	w.Must(t, "ssm", "CreateDocument", &ssm.CreateDocumentInput{
+		Name: new("AsNobody"), DocumentType: ssm.DocumentTypeSession,
+		Content: new(`{"schemaVersion":"1.0","sessionType":"Standard_Stream","inputs":{"runAsEnabled":true,"runAsDefaultUser":"no-such-user"}}`),
+	}, &ssm.CreateDocumentOutput{})
+	id, cmd := w.command(t, &ssm.StartSessionInput{DocumentName: new("AsNobody")})
+	w.status(t, id, ssm.SessionStatusFailed)
+	r := show(t, id, cmd)
+	r.expect("no-such-user")
+	r.over()
+	id, cmd = w.command(t, &ssm.StartSessionInput{})
+	w.Must(t, "ssm", "TerminateSession", &ssm.TerminateSessionInput{SessionId: &id}, &ssm.TerminateSessionOutput{})
+	r = show(t, id, cmd)
+	r.expect("The session was terminated.")
 	r.over()
 }
 

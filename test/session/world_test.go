@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -24,6 +25,8 @@ import (
 
 // patience is how long a test waits for what must come.
 const patience = 30 * time.Second
+
+var sessions = flag.Int("sessions", 3, "rounds of TestTypedAtOnce")
 
 // binaries of the tests; empty when there is none.
 var program, plugin string
@@ -270,8 +273,14 @@ func (w *world) command(t *testing.T, in *ssm.StartSessionInput) (string, *exec.
 // start runs the plugin on a terminal of its own.
 func (w *world) start(t *testing.T, in *ssm.StartSessionInput) *run {
 	t.Helper()
-	r := &run{t: t, ended: make(chan error, 1)}
-	r.session, r.cmd = w.command(t, in)
+	id, cmd := w.command(t, in)
+	return show(t, id, cmd)
+}
+
+// show runs a command of the plugin on a terminal of its own.
+func show(t *testing.T, id string, cmd *exec.Cmd) *run {
+	t.Helper()
+	r := &run{t: t, session: id, cmd: cmd, ended: make(chan error, 1)}
 	terminal, err := pty.StartWithSize(r.cmd, &pty.Winsize{Rows: 31, Cols: 97})
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/platform/db"
@@ -55,10 +56,10 @@ func (s *Service) NodeToken(ctx context.Context, id string) (string, error) {
 // Errors: ErrToken, ErrEnded.
 func (s *Service) AttachNode(ctx context.Context, id, token string) (*Session, error) {
 	return s.attach(ctx, id, func(tx *db.Tx, r *row) error {
-		if _, err := useToken(tx, id, nodeSide, token); err != nil {
+		if _, err := useToken(tx, r, nodeSide, token); err != nil {
 			return err
 		}
-		if closing(r.Status) {
+		if closing(r.Status) || s.isLocked(r) {
 			return ErrEnded
 		}
 		if err := s.Mailbox.Remove(tx, r.Node, r.ID); err != nil { // a sign of life
@@ -73,14 +74,14 @@ func (s *Service) AttachNode(ctx context.Context, id, token string) (*Session, e
 // had before is replaced. Errors: ErrToken; ErrEnded when the session ended, for
 // which Closing has the text for the client.
 func (s *Service) AttachClient(ctx context.Context, id, token string) (*Session, Client, error) {
-	c := Client{Role: Owner}
+	c, over := Client{Role: Owner}, false
 	out, err := s.attach(ctx, id, func(tx *db.Tx, r *row) error {
-		person, err := useToken(tx, id, clientSide, token)
+		person, err := useToken(tx, r, clientSide, token)
 		if err != nil {
 			return err
 		}
 		c = Client{Role: Owner, ARN: r.Owner}
-		if ended, err := s.over(tx, r); err != nil || ended {
+		if over, err = s.over(tx, r); err != nil || over {
 			return err // it is told after the token is spent
 		}
 		if person != "" {
@@ -90,7 +91,7 @@ func (s *Service) AttachClient(ctx context.Context, id, token string) (*Session,
 		r.ClientAt, r.Active = tx.Now, tx.Now
 		return s.move(tx, r, clientCame)
 	})
-	if err == nil && closing(out.State) {
+	if err == nil && (over || closing(out.State)) {
 		err = ErrEnded
 	}
 	return out, c, err
@@ -115,13 +116,8 @@ func (s *Service) move(tx *db.Tx, r *row, e event) error {
 	before := r.state()
 	before.Status = r.Status
 	r.Status = next(before, e).Status
-	switch e {
-	case nodeLeft:
-		return s.Tasks.Enqueue(tx, task.Spec{Kind: silenceTask, Key: r.ID, Due: tx.Now.Add(nodeAway)})
-	case nodeCame:
-		if _, err := s.Tasks.Cancel(tx, silenceTask, r.ID); err != nil {
-			return err
-		}
+	if err := s.watchEnd(tx, r, e); err != nil {
+		return err
 	}
 	if r.Status != ssm.SessionStatusConnected || !r.Connected.IsZero() {
 		return nil
@@ -130,19 +126,44 @@ func (s *Service) move(tx *db.Tx, r *row, e event) error {
 	return s.record(tx, "session.connected", r, nil)
 }
 
-// NodeLeft says that the node's socket is over and no newer one took its place.
+// watchEnd sets the timer of an end that left, and takes away that of one that came.
+func (s *Service) watchEnd(tx *db.Tx, r *row, e event) (err error) {
+	switch e {
+	case nodeLeft:
+		err = s.Tasks.Enqueue(tx, task.Spec{Kind: silenceTask, Key: r.ID, Due: tx.Now.Add(nodeAway)})
+	case clientLeft:
+		err = s.Tasks.Enqueue(tx, task.Spec{Kind: absenceTask, Key: r.ID, Due: tx.Now.Add(clientAway)})
+	case nodeCame:
+		_, err = s.Tasks.Cancel(tx, silenceTask, r.ID)
+		err = errors.Join(err, s.putPlace(tx, r.ID, nodeSide))
+	case clientCame:
+		_, err = s.Tasks.Cancel(tx, absenceTask, r.ID)
+		err = errors.Join(err, s.putPlace(tx, r.ID, clientSide))
+	}
+	return err
+}
+
+// NodeLeft says that the node's socket is over and no newer one took its place
+// on this hub.
 func (s *Service) NodeLeft(ctx context.Context, id string) error {
 	return s.left(ctx, id, func(tx *db.Tx, r *row) error {
+		if away, err := s.elsewhere(tx, r.ID, nodeSide); err != nil || away {
+			return err
+		}
 		r.NodeAt = zeroTime
 		return s.move(tx, r, nodeLeft)
 	})
 }
 
-// ClientLeft says that a client's socket is over and no newer one took its place.
+// ClientLeft says that a client's socket is over and no newer one took its place
+// on this hub.
 func (s *Service) ClientLeft(ctx context.Context, id string, c Client) error {
 	return s.left(ctx, id, func(tx *db.Tx, r *row) error {
 		if c.PersonID != "" {
 			return s.personLeft(tx, r, c.PersonID)
+		}
+		if away, err := s.elsewhere(tx, r.ID, clientSide); err != nil || away {
+			return err
 		}
 		r.ClientAt = zeroTime
 		return s.move(tx, r, clientLeft)

@@ -27,8 +27,10 @@ const (
 	Locked          Cause = "Locked"
 	NodeEnded       Cause = "NodeEnded" // the shell, the command or the forwarding came to its end
 	NodeFailed      Cause = "NodeFailed"
-	NodeSilent      Cause = "NodeSilent" // the node never opened its end
-	NodeLost        Cause = "NodeLost"   // the node's end did not come back
+	NodeSilent      Cause = "NodeSilent"   // the node never opened its end
+	NodeLost        Cause = "NodeLost"     // the node's end did not come back
+	ClientAbsent    Cause = "ClientAbsent" // no client of the owner ever came
+	ClientLost      Cause = "ClientLost"   // the owner's client did not come back
 	RecordingFailed Cause = "RecordingFailed"
 	Refused         Cause = "Refused" // the hub ends it for what happens in it, such as a slow reader
 )
@@ -91,7 +93,7 @@ func (s *Service) ending(tx *db.Tx, r *row, e event) error {
 	if err := s.Mailbox.Remove(tx, r.Node, r.ID); err != nil {
 		return err
 	}
-	for _, kind := range []string{silenceTask, idleTask, longestTask} {
+	for _, kind := range []string{silenceTask, absenceTask, idleTask, longestTask} {
 		if _, err := s.Tasks.Cancel(tx, kind, r.ID); err != nil {
 			return err
 		}
@@ -112,7 +114,7 @@ func (s *Service) ending(tx *db.Tx, r *row, e event) error {
 func (s *Service) finish(tx *db.Tx, r *row) error {
 	r.Ended = tx.Now
 	r.NodeAt, r.ClientAt = zeroTime, zeroTime
-	if err := dropNodeTokens(tx, r.ID); err != nil {
+	if err := errors.Join(dropNodeTokens(tx, r.ID), dropPlaces(tx, r.ID)); err != nil {
 		return err
 	}
 	if err := peopleLeft(tx, r.ID); err != nil {

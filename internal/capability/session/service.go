@@ -78,6 +78,7 @@ func New(s Service) *Service {
 	s.stream, s.made = &atomic.Pointer[string]{}, time.Now()
 	out := &s
 	out.Tasks.Handle(silenceTask, out.isSilent)
+	out.Tasks.Handle(absenceTask, out.isAbandoned)
 	out.Tasks.Handle(idleTask, out.isIdle)
 	out.Tasks.Handle(longestTask, out.isTooLong)
 	out.Tasks.Handle(closeTask, out.isClosed)

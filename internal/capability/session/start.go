@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
-	"github.com/watchbill/watchbill/internal/api/watchbill"
 	"github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/audit"
@@ -18,6 +17,7 @@ import (
 	"github.com/watchbill/watchbill/internal/platform/identity"
 	"github.com/watchbill/watchbill/internal/platform/mailbox"
 	"github.com/watchbill/watchbill/internal/platform/task"
+	"github.com/watchbill/watchbill/internal/wire/fault"
 	"github.com/watchbill/watchbill/internal/wire/mgs"
 )
 
@@ -41,8 +41,8 @@ func (s *Service) begin(ctx context.Context, in *ssm.StartSessionInput, plane in
 	if err != nil {
 		return nil, err
 	}
-	if plane > 0 && p.twoPerson {
-		return nil, &watchbill.InvalidStateException{Message: "The document asks for a second person, who cannot watch a session on this data plane: use the session-manager-plugin."}
+	if p.twoPerson && p.kind == Port {
+		return nil, fault.Validation("A session of the type Port cannot ask for a second person, who would see nothing.")
 	}
 	caller := identity.From(ctx)
 	r := newRow(db.ScopeOf(ctx), in, p, caller)
@@ -120,7 +120,7 @@ func (s *Service) start(tx *db.Tx, r *row, token string) error {
 
 // watch sets the timers of a session that begins.
 func (s *Service) watch(tx *db.Tx, r *row) error {
-	due := map[string]time.Time{silenceTask: tx.Now.Add(startWait), idleTask: tx.Now.Add(r.Idle + slack)}
+	due := map[string]time.Time{silenceTask: tx.Now.Add(startWait), absenceTask: tx.Now.Add(clientWait), idleTask: tx.Now.Add(r.Idle + slack)}
 	if r.Max > 0 {
 		due[longestTask] = tx.Now.Add(r.Max)
 	}

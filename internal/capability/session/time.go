@@ -13,6 +13,7 @@ import (
 
 const (
 	silenceTask = "session.silence"
+	absenceTask = "session.absence"
 	idleTask    = "session.idle"
 	longestTask = "session.longest"
 	closeTask   = "session.close"
@@ -26,8 +27,12 @@ const PulseEvery = 5 * time.Second
 const (
 	slack    = PulseEvery + time.Second // activity is known so late
 	nodeAway = 30 * time.Second         // from the loss of the node's socket to the end
-	lostHub  = 4 * PulseEvery           // without a pulse the hub that held the sockets is gone
-	keepFor  = 365 * 24 * time.Hour     // ended sessions and their recordings
+
+	// Assumption: AWS says nothing of either; the stock plugin tries to resume for a few seconds.
+	clientWait = 2 * time.Minute      // for the owner's client to come; its token is good for less
+	clientAway = 5 * time.Minute      // from the loss of the owner's socket to the end
+	lostHub    = 4 * PulseEvery       // without a pulse the hub that held the sockets is gone
+	keepFor    = 365 * 24 * time.Hour // ended sessions and their recordings
 )
 
 // Pulse is what the holder of a session's sockets says of it.
@@ -103,6 +108,19 @@ func (s *Service) isSilent(ctx context.Context, run *task.Run) error {
 			return time.Time{}, s.end(tx, r, NodeSilent, "The node "+r.Node+" did not open the session in time.")
 		}
 		return time.Time{}, s.end(tx, r, NodeLost, "The connection of the node "+r.Node+" was lost and did not come back.")
+	})
+}
+
+// isAbandoned ends a session whose owner is not there.
+func (s *Service) isAbandoned(ctx context.Context, run *task.Run) error {
+	return s.settle(ctx, run, func(tx *db.Tx, r *row) (time.Time, error) {
+		switch {
+		case !r.ClientAt.IsZero() || closing(r.Status):
+			return time.Time{}, nil
+		case r.Connected.IsZero():
+			return time.Time{}, s.end(tx, r, ClientAbsent, "No client opened the session in time.")
+		}
+		return time.Time{}, s.end(tx, r, ClientLost, "The connection of the client was lost and did not come back.")
 	})
 }
 

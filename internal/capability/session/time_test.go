@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/watchbill/watchbill/internal/api/watchbill"
 	"github.com/watchbill/watchbill/internal/capability/session"
 	"github.com/watchbill/watchbill/internal/platform/db/dbtest"
+	"github.com/watchbill/watchbill/internal/wire/mgs"
 )
 
 func newFixtureSQLite(t *testing.T) *fixture {
@@ -60,6 +62,61 @@ func TestSilentNode(t *testing.T) {
 		}
 		if b, err := x.Shell(x.asNode(), x.node, *out.SessionId); b != nil || err != nil {
 			t.Errorf("asked after the end: %s %v", b, err)
+		}
+	})
+}
+
+// TestClientNeverComes: nobody is left to end a session whose token was lost.
+func TestClientNeverComes(t *testing.T) {
+	bubble(t, func(x *fixture) {
+		out := x.start("", nil)
+		x.nodeEnd(*out.SessionId)
+		x.after(119 * time.Second)
+		x.want(*out.SessionId, ssm.SessionStatusConnecting)
+		x.after(2 * time.Second)
+		x.want(*out.SessionId, ssm.SessionStatusTerminating)
+		if got := x.mail(); len(got) != 1 || got[0] != mgs.TypeChannelClosed {
+			t.Errorf("mail %v", got)
+		}
+		x.complete(*out.SessionId, "Success", "")
+		if x.cause(*out.SessionId) != "ClientAbsent" {
+			t.Errorf("cause %v", x.cause(*out.SessionId))
+		}
+		_, _, err := x.AttachClient(context.Background(), *out.SessionId, *out.TokenValue)
+		if !errors.Is(err, session.ErrEnded) {
+			t.Errorf("a client that came too late: %v", err)
+		}
+	})
+}
+
+// TestClientDoesNotComeBack: a client may come back within 5 minutes, each time.
+func TestClientDoesNotComeBack(t *testing.T) {
+	bubble(t, func(x *fixture) {
+		out := x.start("", nil)
+		id := *out.SessionId
+		x.connect(out)
+		x.after(3 * time.Minute)
+		x.want(id, ssm.SessionStatusConnected)
+		for range 2 {
+			x.must(x.ClientLeft(x.ctx, id, session.Client{}))
+			x.after(299 * time.Second)
+			x.want(id, ssm.SessionStatusDisconnected)
+			again, err := x.ResumeSession(x.ctx, &ssm.ResumeSessionInput{SessionId: &id})
+			x.must(err)
+			_, _, err = x.AttachClient(context.Background(), id, *again.TokenValue)
+			x.must(err)
+			x.after(10 * time.Second)
+			x.want(id, ssm.SessionStatusConnected)
+		}
+		x.must(x.ClientLeft(x.ctx, id, session.Client{}))
+		x.after(301 * time.Second)
+		x.want(id, ssm.SessionStatusTerminating)
+		if got := x.mail(); len(got) != 1 || got[0] != mgs.TypeChannelClosed {
+			t.Errorf("mail %v", got)
+		}
+		x.complete(id, "Success", "")
+		if x.cause(id) != "ClientLost" {
+			t.Errorf("cause %v", x.cause(id))
 		}
 	})
 }

@@ -45,9 +45,13 @@ func putToken(tx *db.Tx, id, side, person, token string) error {
 }
 
 // useToken takes a token, once, and answers the person it was for, "" for the
-// owner and for the node. Error: ErrToken.
-func useToken(tx *db.Tx, id, side, token string) (person string, err error) {
-	f := scoped(tx).And("session_id = ?", id).And("side = ?", side).And("hash = ?", hashToken(token)).And("expires > ?", db.Micros(tx.Now))
+// owner and for the node. One that has expired is good in a session that is over: its
+// client hears of the end, and gets nothing else. Error: ErrToken.
+func useToken(tx *db.Tx, r *row, side, token string) (person string, err error) {
+	f := scoped(tx).And("session_id = ?", r.ID).And("side = ?", side).And("hash = ?", hashToken(token))
+	if !closing(r.Status) {
+		f.And("expires > ?", db.Micros(tx.Now))
+	}
 	err = tx.QueryRow("select person_id from session_token"+f.Where()+" {lock}", f.Args...).Scan(&person)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", ErrToken
@@ -62,8 +66,8 @@ func useToken(tx *db.Tx, id, side, token string) (person string, err error) {
 	return person, err
 }
 
-// dropNodeTokens takes away the tokens of the node's end. Those of clients stay until
-// they expire: a client that comes after the end is told of it, and gets nothing else.
+// dropNodeTokens takes away the tokens of the node's end. Those of clients stay: a
+// client that comes after the end is told of it.
 func dropNodeTokens(tx *db.Tx, id string) error {
 	f := scoped(tx).And("session_id = ?", id).And("side = ?", nodeSide)
 	_, err := tx.Exec("delete from session_token"+f.Where(), f.Args...)

@@ -61,7 +61,7 @@ func Run(ctx context.Context, c *client.Client, o Options) error {
 	if o.Document == "" {
 		o.Document = document
 	}
-	s, err := plane.Open(ctx, c, plane.Request{Target: fromNode + toNode, Document: o.Document, Reason: o.Reason})
+	s, err := plane.Open(ctx, c, plane.Request{Target: fromNode + toNode, Document: o.Document, Reason: o.Reason, Notice: plane.Tell(o.Err)})
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ package plane
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"sync"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
@@ -26,7 +28,8 @@ type Request struct {
 	Document   string // "" for the account's shell
 	Parameters map[string][]string
 	Reason     string
-	Linked     func(up bool) // hears of the loss and the return of links; may be nil
+	Linked     func(up bool)     // hears of the loss and the return of links; may be nil
+	Notice     func(text string) // hears what the hub has to say to the person; may be nil
 }
 
 // Session is an open session.
@@ -57,7 +60,7 @@ func Open(ctx context.Context, c *client.Client, r Request) (*Session, error) {
 		return nil, err
 	}
 	s := &Session{ID: *out.SessionId, client: c, token: *out.TokenValue, url: *out.StreamUrl, ended: make(chan struct{})}
-	s.Endpoint = wire.NewEndpoint(wire.Config{Client: true, Dial: s.dial, Linked: r.Linked})
+	s.Endpoint = wire.NewEndpoint(wire.Config{Client: true, Dial: s.dial, Linked: r.Linked, Notice: r.Notice})
 	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	go func() {
 		defer close(s.ended)
@@ -106,6 +109,11 @@ func (s *Session) next(ctx context.Context) (string, error) {
 	s.url = *out.StreamUrl
 	s.mu.Unlock()
 	return *out.TokenValue, nil
+}
+
+// Tell gives a Notice that writes to w, also while a terminal is raw.
+func Tell(w io.Writer) func(text string) {
+	return func(text string) { _, _ = fmt.Fprintf(w, "\r\nwatchbill: %s\r\n", text) }
 }
 
 // Close ends the session.

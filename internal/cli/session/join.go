@@ -2,8 +2,10 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,6 +15,7 @@ import (
 	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/wire/client"
 	"github.com/watchbill/watchbill/internal/wire/mgs"
+	"github.com/watchbill/watchbill/internal/wire/plane"
 )
 
 // ClientVersion is what one who joins says of the program: the features of that
@@ -39,6 +42,9 @@ func Join(ctx context.Context, c *client.Client, id string, o JoinOptions, w io.
 	conn, err := c.Socket(ctx, ptr.Value(out.StreamUrl))
 	if err != nil {
 		return "", err
+	}
+	if strings.Contains(ptr.Value(out.StreamUrl), "/v1/plane/") {
+		return view(ctx, plane.NewLink(conn.NetConn(), true), ptr.Value(out.TokenValue), w)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
@@ -108,4 +114,41 @@ func (v *viewer) show(m *mgs.Message) error {
 	}
 	_ = v.conn.SetWriteDeadline(time.Now().Add(10 * time.Second))
 	return v.conn.WriteMessage(websocket.BinaryMessage, b)
+}
+
+// view is Join for a session of our own data plane.
+func view(ctx context.Context, link *plane.Link, token string, w io.Writer) (string, error) {
+	defer link.Close()
+	stop := context.AfterFunc(ctx, link.Bye)
+	defer stop()
+	_, err := plane.Greet(link, token)
+	if end, ok := errors.AsType[*plane.EndError](err); ok {
+		return end.Cause, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	go link.Beat()
+	for {
+		f, err := link.ReadFrame()
+		if ctx.Err() != nil {
+			return "", nil
+		}
+		if err != nil {
+			return "", fmt.Errorf("the connection was lost: %w", err)
+		}
+		switch f.Kind() {
+		case plane.KindData:
+			_, err = w.Write(f.Payload())
+		case plane.KindEnd:
+			var end plane.End
+			err := f.Decode(&end)
+			f.Release()
+			return end.Cause, err
+		}
+		f.Release()
+		if err != nil {
+			return "", err
+		}
+	}
 }

@@ -35,7 +35,7 @@ const commandDocument = "AWS-StartNonInteractiveCommand"
 // Run opens a session and serves it. The error is a *plane.Exit for the code of
 // the remote program.
 func Run(ctx context.Context, c *client.Client, o Options) error {
-	r := plane.Request{Target: o.Target, Document: o.Document, Reason: o.Reason, Linked: notice(o.Err)}
+	r := plane.Request{Target: o.Target, Document: o.Document, Reason: o.Reason, Linked: notice(o.Err), Notice: plane.Tell(o.Err)}
 	open := wire.Open{Kind: wire.Shell, Term: os.Getenv("TERM")}
 	if len(o.Command) > 0 {
 		open = wire.Open{Kind: wire.Exec}

@@ -38,7 +38,7 @@ func (r *Relay) fromNode(f *plane.Frame) error {
 		r.acked(client, f)
 	case plane.KindSynced:
 		r.mu.Lock()
-		if s := r.streams[f.Stream()]; s != nil && !s.held {
+		if s := r.streams[f.Stream()]; s != nil {
 			s.seen[client] = max(s.seen[client], f.Number())
 		}
 		r.mu.Unlock()
@@ -164,10 +164,10 @@ func (r *Relay) pass(from side, f *plane.Frame) error {
 	}
 	fresh := f.Number() == s.seen[from]+1
 	recorded := s.open.Kind == plane.Shell || s.open.Kind == plane.Exec
-	if fresh && from == client && recorded && f.Kind() != plane.KindResize && r.session.InputHeld() {
-		s.held = true
+	if from == client && recorded && r.guard(s, f, fresh) {
+		s.seen[client] = max(s.seen[client], f.Number())
 		r.mu.Unlock()
-		f.Release()
+		r.send(node, empty(f))
 		return nil
 	}
 	ends := false
@@ -247,6 +247,9 @@ func (r *Relay) acked(sender side, f *plane.Frame) {
 	id := f.Stream()
 	if s := r.streams[id]; s != nil {
 		s.acked[sender] = max(s.acked[sender], f.Number())
+		if sender == client {
+			s.dropped.forget(s.acked[client])
+		}
 		if s.closed && s.final[0] != 0 && s.acked[0] >= s.final[0] && s.final[1] != 0 && s.acked[1] >= s.final[1] {
 			delete(r.streams, id)
 		}

@@ -203,7 +203,7 @@ func (h *Hub) enter(id string) (*live, error) {
 	}
 	l := h.lives[id]
 	if l == nil {
-		l = &live{hub: h, id: id, log: h.Logger.With("session", id), over: make(chan struct{})}
+		l = &live{hub: h, id: id, log: h.Logger.With("session", id), over: make(chan struct{}), audience: newAudience()}
 		h.lives[id] = l
 	}
 	l.refs++
@@ -266,6 +266,7 @@ func (h *Hub) Run(ctx context.Context) error {
 			h.mu.Unlock()
 			for _, l := range h.all() {
 				l.relay.Cut()
+				l.audience.cut()
 				l.close(true)
 			}
 			h.open.Wait()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	nodes "github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/capability/session"
 	"github.com/watchbill/watchbill/internal/gateway/record"
 	"github.com/watchbill/watchbill/internal/platform/journal"
@@ -28,6 +29,8 @@ type live struct {
 	refs  int    // under the hub's lock
 	relay *Relay // set once, under the hub's lock
 
+	audience *audience
+
 	sitting  sync.Mutex // keeps coming and going in the order in which they are stored
 	session  *session.Session
 	rules    rules
@@ -38,8 +41,7 @@ type live struct {
 	over     chan struct{}
 	once     sync.Once
 
-	broken  atomic.Bool // something is missing in the recording
-	seconds atomic.Int32
+	broken  atomic.Bool  // something is missing in the recording
 	last    atomic.Int64 // nanoseconds of Unix time
 	in, out atomic.Int64
 }
@@ -55,12 +57,12 @@ func (l *live) isOver() bool {
 
 // join attaches a link by its token and serves it until it ends.
 func (l *live) join(ctx context.Context, isNode bool, token string, link *plane.Link) error {
-	at, err := l.sit(ctx, isNode, token, link)
+	at, who, err := l.sit(ctx, isNode, token)
 	if err != nil {
 		return err
 	}
-	if at == viewer {
-		return nil
+	if who.PersonID != "" {
+		return l.view(ctx, who, link)
 	}
 	l.relay.serve(at, link)
 	l.sitting.Lock()
@@ -83,31 +85,22 @@ func told(log *slog.Logger, err error) error {
 	return nil
 }
 
-const viewer side = 2
-
 // sit takes the token and makes the relay when the first end is there.
-func (l *live) sit(ctx context.Context, isNode bool, token string, link *plane.Link) (side, error) {
+func (l *live) sit(ctx context.Context, isNode bool, token string) (side, session.Client, error) {
 	l.sitting.Lock()
 	defer l.sitting.Unlock()
 	if isNode {
 		s, err := l.hub.Sessions.AttachNode(ctx, l.id, token)
 		if err != nil {
-			return node, err
+			return node, session.Client{}, err
 		}
-		return node, l.begin(ctx, s)
+		return node, session.Client{}, l.begin(ctx, s)
 	}
 	s, c, err := l.hub.Sessions.AttachClient(ctx, l.id, token)
 	if err != nil {
-		return client, err
+		return client, c, err
 	}
-	if err := l.begin(ctx, s); err != nil {
-		return client, err
-	}
-	if c.PersonID != "" {
-		_ = link.Welcome(plane.Welcome{Error: "watching this kind of session is not possible yet; its recording can be followed", Over: true})
-		return viewer, l.hub.Sessions.ClientLeft(ctx, l.id, c)
-	}
-	return client, nil
+	return client, c, l.begin(ctx, s)
 }
 
 func (l *live) begin(ctx context.Context, s *session.Session) error {
@@ -136,6 +129,8 @@ func (l *live) begin(ctx context.Context, s *session.Session) error {
 func (l *live) listen(ctx context.Context) {
 	news, stop := l.hub.Sessions.DB.Listen(session.Topic(l.session.Scope, l.id))
 	defer stop()
+	moves, stop := l.hub.Sessions.DB.Listen(nodes.Topic(l.session.Scope, l.session.Node))
+	defer stop()
 	t := time.NewTicker(pollEvery)
 	defer t.Stop()
 	for {
@@ -145,17 +140,38 @@ func (l *live) listen(ctx context.Context) {
 		}
 		if err == nil && ended {
 			l.relay.End(output)
+			l.audience.end(output)
 			l.close(false)
 			l.hub.ended(l)
 			return
 		}
+		if l.moved(ctx) {
+			return
+		}
+		l.dismiss(ctx)
 		select {
 		case <-news:
+		case <-moves:
 		case <-t.C:
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// moved closes the links of a session whose ends meet at another hub by now; they
+// come back there.
+func (l *live) moved(ctx context.Context) bool {
+	here, err := l.hub.Sessions.Here(ctx, l.id)
+	if err != nil || here {
+		return false
+	}
+	l.log.Info("the session goes on at another hub")
+	l.hub.ended(l)
+	l.relay.Cut()
+	l.audience.cut()
+	l.close(true)
+	return true
 }
 
 // close keeps the rest. Interrupted: the hub stops, and the session goes on with
@@ -199,6 +215,7 @@ func (l *live) end(cause session.Cause, output string) {
 	if err := l.hub.Sessions.End(ctx, l.id, cause, output); err != nil {
 		l.log.Error("a session was not ended", "cause", cause, "error", err)
 		l.relay.End(output) // the store may be what is broken
+		l.audience.end(output)
 	}
 }
 
@@ -228,6 +245,7 @@ func (l *live) recording(start bool) *record.Recorder {
 // Output records what the node showed. A recording that is far behind ends what
 // it cannot keep up with only in strict sessions; others have a gap.
 func (l *live) Output(b []byte) error {
+	l.audience.show(b)
 	r := l.recording(true)
 	if r.Full() {
 		if l.session.Strict {
@@ -260,8 +278,46 @@ func (l *live) Active(in, out int) {
 	l.out.Add(int64(out))
 }
 
-// InputHeld says that a second person is awaited.
-func (l *live) InputHeld() bool { return l.session.TwoPerson && l.seconds.Load() == 0 }
+// InputClosed is "" unless a second person is awaited.
+func (l *live) InputClosed() string {
+	if !l.session.TwoPerson {
+		return ""
+	}
+	select {
+	case <-l.audience.second():
+		return ""
+	default:
+		return l.closedText()
+	}
+}
+
+func (l *live) closedText() string {
+	return "this session needs a second person, who runs: watchbill sessions join --second-person " + l.id
+}
+
+// await waits for the second person, whom commands, files and connections need
+// to begin.
+func (l *live) await(open plane.Open) error {
+	if !l.session.TwoPerson || open.Kind == plane.Shell {
+		return nil
+	}
+	select {
+	case <-l.audience.second():
+		return nil
+	case <-l.over:
+		return errOver
+	}
+}
+
+// dismiss sends those away who joined and may not stay.
+func (l *live) dismiss(ctx context.Context) {
+	for _, person := range l.audience.persons() {
+		stays, err := l.hub.Sessions.Stays(ctx, l.id, session.Client{PersonID: person})
+		if err == nil && !stays {
+			l.audience.dismiss(person)
+		}
+	}
+}
 
 // Left ends the session: the client has gone on purpose.
 func (l *live) Left() { go l.end(session.Terminated, "") }
@@ -273,6 +329,9 @@ func (l *live) Opening(id uint32, open plane.Open, again bool) error {
 	}
 	if again {
 		return nil
+	}
+	if err := l.await(open); err != nil {
+		return err
 	}
 	ctx, cancel := l.context()
 	defer cancel()

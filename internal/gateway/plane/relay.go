@@ -32,8 +32,9 @@ type Session interface {
 	Resize(columns, rows uint16)
 
 	Active(in, out int) // there was input or output, in bytes
-	InputHeld() bool    // nothing may be typed yet
-	Left()              // the client has closed its link on purpose
+	// InputClosed says why nothing may be typed now; "" when it may.
+	InputClosed() string
+	Left() // the client has closed its link on purpose
 }
 
 // Relay serves one session.
@@ -43,6 +44,7 @@ type Relay struct {
 	mu      sync.Mutex
 	links   [2]*plane.Link // by side
 	streams map[uint32]*stream
+	told    bool // the client knows that input is dropped
 	ended   bool
 }
 
@@ -55,14 +57,14 @@ const (
 
 // stream is what the hub knows of a stream.
 type stream struct {
-	open   plane.Open
-	ready  bool      // the opening was allowed
-	seen   [2]uint64 // by sender: the last numbered frame that passed
-	final  [2]uint64 // by sender: the number of the final frame
-	acked  [2]uint64 // by sender
-	held   bool      // input was not passed on
-	closed bool      // and told
-	tally  Tally
+	open    plane.Open
+	ready   bool      // the opening was allowed
+	seen    [2]uint64 // by sender: the last numbered frame that passed
+	final   [2]uint64 // by sender: the number of the final frame
+	acked   [2]uint64 // by sender
+	dropped numbers   // of input that was not passed on
+	closed  bool      // and told
+	tally   Tally
 }
 
 // NewRelay makes the relay of a session.
@@ -79,6 +81,9 @@ func (r *Relay) serve(from side, link *plane.Link) {
 		return
 	}
 	go link.Beat()
+	if why := r.session.InputClosed(); from == client && why != "" {
+		r.Notice(why)
+	}
 	err := r.read(from, link)
 	r.detach(from, link)
 	if from == client && errors.Is(err, plane.ErrBye) {
@@ -230,25 +235,17 @@ func (r *Relay) Cut() {
 	}
 }
 
-// Release lets input flow that was held back.
-func (r *Relay) Release() {
+// Notice tells the person at the client something.
+func (r *Relay) Notice(text string) {
+	f := plane.NewFrame(plane.KindNotice, 0, min(len(text), plane.MaxData))
+	copy(f.Payload(), text)
 	r.mu.Lock()
 	link := r.links[client]
-	var frames []*plane.Frame
-	for id, s := range r.streams {
-		if s.held {
-			s.held = false
-			f := plane.NewFrame(plane.KindSynced, id, 0)
-			f.SetNumber(s.seen[client])
-			frames = append(frames, f)
-		}
-	}
+	r.told = false // the next input that is dropped is told again
 	r.mu.Unlock()
-	for _, f := range frames {
-		if link == nil {
-			f.Release()
-			continue
-		}
-		write(link, f)
+	if link == nil {
+		f.Release()
+		return
 	}
+	go write(link, f)
 }

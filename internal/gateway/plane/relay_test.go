@@ -28,6 +28,7 @@ type world struct {
 	client   *plane.Endpoint
 	toNode   *fault.Proxy
 	toClient *fault.Proxy
+	notices  chan string
 }
 
 // record is a session that keeps what it is told.
@@ -78,8 +79,13 @@ func (r *record) Input(b []byte) {
 }
 func (r *record) Resize(_, _ uint16) {}
 func (r *record) Active(_, _ int)    {}
-func (r *record) InputHeld() bool    { return r.held.Load() }
-func (r *record) Left()              { r.left <- struct{}{} }
+func (r *record) InputClosed() string {
+	if r.held.Load() {
+		return "closed"
+	}
+	return ""
+}
+func (r *record) Left() { r.left <- struct{}{} }
 
 func newWorld(t *testing.T, plan fault.Plan, handle func(*plane.Stream)) *world {
 	t.Helper()
@@ -87,7 +93,7 @@ func newWorld(t *testing.T, plan fault.Plan, handle func(*plane.Stream)) *world 
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, listener: l, session: newRecord()}
+	w := &world{t: t, listener: l, session: newRecord(), notices: make(chan string, 100)}
 	w.restart()
 	go w.accept()
 	w.toNode = fault.NewProxy(t, l.Addr().String(), plan)
@@ -98,7 +104,7 @@ func newWorld(t *testing.T, plan fault.Plan, handle func(*plane.Stream)) *world 
 	t.Cleanup(func() { cancel(); _ = l.Close(); ends.Wait() })
 	node := plane.NewEndpoint(plane.Config{Dial: dialer(w.toNode, "node"), Handle: handle})
 	ends.Go(func() { _ = node.Run(ctx) })
-	w.client = plane.NewEndpoint(plane.Config{Client: true, Dial: dialer(w.toClient, "client")})
+	w.client = plane.NewEndpoint(plane.Config{Client: true, Dial: dialer(w.toClient, "client"), Notice: func(text string) { w.notices <- text }})
 	ends.Go(func() { _ = w.client.Run(ctx) })
 	return w
 }
@@ -271,38 +277,52 @@ func TestRefusedStream(t *testing.T) {
 	}
 }
 
-// What is typed before the second person is there flows afterwards, once.
-func TestInputHeld(t *testing.T) {
+// What is typed before the second person is there is dropped, also when it comes
+// again, and what is typed then flows.
+func TestInputDropped(t *testing.T) {
 	w := newWorld(t, fault.Plan{}, echo)
 	w.session.held.Store(true)
 	s, _, err := w.client.Open(t.Context(), plane.Open{Kind: plane.Shell})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{"a", "b", "c"} {
-		if _, err := s.Write([]byte(text)); err != nil {
-			t.Fatal(err)
+	typed := func(texts ...string) {
+		t.Helper()
+		for _, text := range texts {
+			if _, err := s.Write([]byte(text)); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	other, _, err := w.client.Open(t.Context(), plane.Open{Kind: plane.Shell}) // behind the three frames
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	w.session.held.Store(false)
-	w.relay.Load().Release()
-	var got string
-	for got != "abc" {
-		f, err := s.Next()
+		other, _, err := w.client.Open(t.Context(), plane.Open{Kind: plane.Shell}) // behind what was typed
 		if err != nil {
 			t.Fatal(err)
 		}
-		got += string(f.Payload())
-		f.Release()
+		other.Close()
+	}
+	typed("a", "b", "c")
+	for text := range w.notices { // the first may be that of the coming of the link
+		if text == "the input was dropped: closed" {
+			break
+		}
+	}
+	w.session.held.Store(false)
+	w.toClient.Cut() // a, b, c may come again
+	w.toNode.Cut()
+	typed("d", "e")
+	w.session.held.Store(true)
+	typed("f")
+	w.session.held.Store(false)
+	typed("g")
+	if err := s.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	var got bytes.Buffer
+	if _, err := s.Receive(&got, io.Discard); err != nil || got.String() != "deg" {
+		t.Errorf("%q, %v", got.String(), err)
 	}
 	w.session.mu.Lock()
 	defer w.session.mu.Unlock()
-	if w.session.input.String() != "abc" {
+	if w.session.input.String() != "deg" {
 		t.Errorf("input shown: %q", w.session.input.String())
 	}
 }

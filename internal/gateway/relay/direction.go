@@ -19,8 +19,9 @@ type held struct {
 	raw         []byte
 	payloadType uint32
 	sent        bool   // on the present socket of the receiver
+	before      bool   // on an earlier socket of the receiver
+	sure        bool   // sent to a client that was known to take it
 	probe       uint64 // number of the ping that was sent behind it; 0 none
-	withheld    bool   // input that waits for the second person
 }
 
 // direction is the stream of messages from one side.
@@ -59,15 +60,13 @@ func (d *direction) keep(m *mgs.Message, raw []byte) *held {
 	return h
 }
 
-// ack takes note of an acknowledgement; the frame, when the window has it.
-func (d *direction) ack(sequence int64) *held {
+// ack takes note of an acknowledgement.
+func (d *direction) ack(sequence int64) {
 	d.acked.add(sequence)
-	h := d.window[sequence]
-	if h != nil {
+	if h := d.window[sequence]; h != nil {
 		delete(d.window, sequence)
 		d.bytes -= len(h.raw)
 	}
-	return h
 }
 
 // waiting are the numbers in the window, in order.

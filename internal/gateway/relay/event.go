@@ -48,8 +48,8 @@ type Pong struct{ Number uint64 }
 // Tick: the time of a Wake has come.
 type Tick struct{}
 
-// Lock holds the client's input, or lets it go.
-type Lock struct{ Held bool }
+// Lock drops the client's input from now on, or lets it flow.
+type Lock struct{ Closed bool }
 
 // End: the session is over. Output is shown to the person, "" for an ordinary
 // end.

@@ -44,23 +44,32 @@ func (x *effects) data(e Frame) {
 		x.tell(e.Side, ack, err)
 		return
 	}
-	known := d.window[f.Sequence]
-	h := d.keep(f, e.Raw)
-	if m.locked && e.Side == Client && f.PayloadType == mgs.PayloadOutput && !d.seen.has(f.Sequence) {
-		if h != nil {
-			h.withheld = true
-		}
+	typed := e.Side == Client && f.PayloadType == mgs.PayloadOutput
+	takes := e.Side == Client && takesOutput(f)
+	if e, f = m.guard(e, typed); f == nil {
+		x.add(Drop{e.Side, "input that is dropped has too many gaps"})
 		return
 	}
+	known := d.window[f.Sequence]
+	h := d.keep(f, e.Raw)
 	d.top = max(d.top, f.Sequence)
 	if !d.seen.has(f.Sequence) && d.seen.add(f.Sequence) {
 		x.add(d.deliver(e.Side, f)...)
 	}
-	if e.Side == Client && f.PayloadType == mgs.PayloadOutput {
-		m.ready = true
-	}
+	m.ready = m.ready || takes
 	x.pass(e.Side, h, known != nil && known.sent, e)
 }
+
+// takesOutput: a stock client sends input and the size of its terminal only
+// once it takes output. Before that it acknowledges the first output, and what
+// comes behind a gap, but refuses what is next: an acknowledgement says nothing.
+func takesOutput(f *mgs.Message) bool {
+	return f.PayloadType == mgs.PayloadOutput || f.PayloadType == mgs.PayloadSize
+}
+
+// inOrder says that a message of the node may go to the client now. A stock
+// client that does not take output yet loses what comes before its turn.
+func (x *effects) inOrder(n int64) bool { return x.m.ready || n < x.m.dirs[Node].next }
 
 // pass hands a message on. One that comes again while the client says nothing
 // to it is followed by a ping, see pong.
@@ -72,6 +81,9 @@ func (x *effects) pass(from Side, h *held, again bool, e Frame) {
 		if !m.open[to] && from == Node {
 			x.pause(true)
 		}
+	}
+	if to == Client && !x.inOrder(e.Message.Sequence) {
+		return // the node will repeat it
 	}
 	x.forward(to, h)
 	if again && to == Client && !m.probing {
@@ -92,14 +104,12 @@ func (x *effects) acknowledged(e Frame) {
 		x.add(Drop{e.Side, "acknowledgement of what was not sent"})
 		return
 	}
-	h := d.ack(ack.SequenceNumber)
-	if h != nil && e.Side == Client && h.payloadType == mgs.PayloadOutput {
-		m.ready = true
-	}
+	d.ack(ack.SequenceNumber)
 	x.send(e.Side.other(), e.Raw)
 }
 
-// probeClient sends a ping behind what the client has not acknowledged.
+// probeClient sends a ping behind what the client has not acknowledged and may
+// have had before: on a socket that broke, or from an earlier hub.
 func (x *effects) probeClient() {
 	m := x.m
 	if !m.ready || x.now.Before(m.fence) {
@@ -107,7 +117,7 @@ func (x *effects) probeClient() {
 	}
 	var some bool
 	for _, h := range m.dirs[Node].window {
-		if h.sent {
+		if h.sure && (h.before || m.resumed) {
 			h.probe, some = m.probe+1, true
 		}
 	}
@@ -131,7 +141,7 @@ func (x *effects) pong(number uint64) {
 	m.probing = false
 	d := m.dirs[Node]
 	for _, n := range d.waiting() {
-		if h := d.window[n]; h.sent && h.probe == number {
+		if h := d.window[n]; h.probe == number {
 			d.ack(n)
 			ack, err := acknowledgement(h.raw)
 			x.tell(Node, ack, err)

@@ -25,10 +25,13 @@ type Machine struct {
 	dirs    [2]*direction // by sender
 	open    [2]bool
 
-	wasClient bool // a client has been there
-	paused    bool // the node was told to pause, or may have been
-	ready     bool // the client takes output: it acknowledged some or sent input
-	locked    bool
+	wasClient bool   // a client has been there
+	paused    bool   // the node was told to pause, or may have been
+	ready     bool   // the client takes output: it sent input, see takesOutput
+	resumed   bool   // what was sent before is not known
+	two       bool   // input flows only while a second person is there
+	locked    bool   // and none is
+	dropped   spans  // numbers of input that was dropped
 	probe     uint64 // of the newest ping
 	probing   bool   // it is not answered
 
@@ -42,10 +45,11 @@ type Machine struct {
 }
 
 // NewMachine makes the relay of a session of a node. Resumed: the session was
-// relayed before, by a hub that kept nothing. Locked: input is held.
+// relayed before, by a hub that kept nothing. Locked: input is dropped
+// until a second person is there.
 func NewMachine(session, node string, resumed, locked bool) *Machine {
 	return &Machine{
-		session: session, node: node, locked: locked, paused: resumed,
+		session: session, node: node, two: locked, locked: locked, paused: resumed, resumed: resumed,
 		dirs: [2]*direction{newDirection(mgs.TypeOutputStreamData, resumed), newDirection(mgs.TypeInputStreamData, resumed)},
 	}
 }
@@ -65,7 +69,7 @@ func (m *Machine) Next(e Event, now time.Time) []Effect {
 	case Tick:
 		out.releaseFence()
 	case Lock:
-		out.lock(e.Held)
+		m.locked = e.Closed
 	case End:
 		out.end(e.Output)
 	}
@@ -86,6 +90,9 @@ func (x *effects) send(to Side, raw []byte) bool {
 	m := x.m
 	if !m.open[to] {
 		return false
+	}
+	if to == Client && !x.now.Before(m.fence) {
+		x.releaseFence() // what was held goes first
 	}
 	if to == Client && x.now.Before(m.fence) {
 		if m.fencedBytes+len(raw) > maxFenced {
@@ -139,8 +146,10 @@ func (x *effects) opened(side Side) {
 	d := m.dirs[side.other()]
 	for _, n := range d.waiting() {
 		h := d.window[n]
-		h.sent, h.probe = false, 0
-		x.forward(side, h)
+		h.before, h.sent, h.sure, h.probe = h.before || h.sent, false, false, 0
+		if side == Node || x.inOrder(n) {
+			x.forward(side, h)
+		}
 	}
 	if side == Client {
 		x.probeClient()
@@ -182,10 +191,8 @@ func (x *effects) pause(on bool) {
 
 // forward sends a held frame to its receiver.
 func (x *effects) forward(to Side, h *held) {
-	if h.withheld {
-		return
-	}
 	h.sent = x.send(to, h.raw)
+	h.sure = h.sent && x.m.ready
 	if h.sent && to == Client && h.payloadType == mgs.PayloadHandshakeComplete && !x.now.Before(x.m.fence) {
 		x.m.fence = x.now.Add(Fence)
 		x.add(Wake{x.m.fence})
@@ -220,28 +227,6 @@ func (x *effects) bye(side Side) {
 		return
 	}
 	x.add(Finish{side})
-}
-
-// lock holds the input or lets go what was held.
-func (x *effects) lock(on bool) {
-	m := x.m
-	m.locked = on
-	if on || m.ended {
-		return
-	}
-	d := m.dirs[Client]
-	for _, n := range d.waiting() {
-		h := d.window[n]
-		if !h.withheld {
-			continue
-		}
-		h.withheld = false
-		if f, err := mgs.Unmarshal(h.raw); err == nil && !d.seen.has(n) {
-			d.seen.add(n)
-			x.add(d.deliver(Client, f)...)
-		}
-		x.forward(Node, h)
-	}
 }
 
 // closing is the frame that ends the session for the one who gets it.

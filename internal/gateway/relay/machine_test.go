@@ -3,6 +3,7 @@ package relay
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -201,7 +202,7 @@ func TestSendsAgainOnANewSocket(t *testing.T) {
 func TestProvesWhatTheClientHad(t *testing.T) {
 	p := both(t)
 	a, b := out(0, "a"), out(1, "b")
-	p.do(a, ackOf(a), b, Closed{Client}) // the acknowledgement of b is lost
+	p.do(in(0, "x"), a, ackOf(a), b, Closed{Client}) // the acknowledgement of b is lost
 	p.want(p.do(Opened{Client}), "client<1 b", "ping 1", "node<start")
 	p.want(p.do(Pong{7}))
 	p.want(p.do(Pong{1}), "node<ack 1")
@@ -214,8 +215,31 @@ func TestDoesNotProveBeforeTheClientTakesOutput(t *testing.T) {
 	p.want(p.do(Opened{Client}), "client<0 a", "node<start")
 }
 
+// TestProvesNothingOfAClientThatStarts: the client acknowledges the first
+// output before it takes more. What it refuses then must reach it later.
+func TestProvesNothingOfAClientThatStarts(t *testing.T) {
+	p := both(t)
+	a, b := out(0, "a"), out(1, "b")
+	p.do(a, ackOf(a), b)
+	p.want(p.do(b, Pong{1}), "client<1 b")
+	p.want(p.do(Closed{Client}, Opened{Client}, b, Pong{1}), "node<pause", "client<1 b", "node<start", "client<1 b")
+	p.do(in(0, "typed")) // the client takes output from now on, but b was sent before
+	p.want(p.do(Pong{1}))
+	p.want(p.do(b), "client<1 b", "ping 1")
+	p.want(p.do(ackOf(b), Pong{1}), "node<ack 1")
+}
+
+// TestKeepsTheOrderForAClientThatStarts: it would lose what comes early.
+func TestKeepsTheOrderForAClientThatStarts(t *testing.T) {
+	p := both(t)
+	p.want(p.do(out(1, "b")))
+	p.want(p.do(out(0, "a")), `deliver node "a"`, `deliver node "b"`, "client<0 a")
+	p.want(p.do(out(1, "b")), "client<1 b")
+}
+
 func TestDeliversInOrderAndOnce(t *testing.T) {
 	p := both(t)
+	p.do(in(0, "x"))
 	p.want(p.do(out(2, "c"), out(1, "b")), "client<2 c", "client<1 b")
 	p.want(p.do(out(1, "b")), "client<1 b")
 	p.want(p.do(out(0, "a")), `deliver node "a"`, `deliver node "b"`, `deliver node "c"`, "client<0 a")
@@ -246,21 +270,27 @@ func TestAfterAHubThatKeptNothing(t *testing.T) {
 	p.want(p.do(out(699_999, "a")), `deliver node "a" late`, "client<699999 a")
 	p.want(p.do(in(50, "x")), `deliver client "x"`, "node<50 x") // the person types: the client takes output
 	p.want(p.do(out(699_999, "a")), "client<699999 a", "ping 1")
-	p.want(p.do(Pong{1}), "node<ack 699999", "node<ack 700000")
+	p.want(p.do(Pong{1}), "node<ack 699999")
+	p.want(p.do(out(700_000, "b")), "client<700000 b", "ping 2") // it went before the person typed
+	p.want(p.do(Pong{2}), "node<ack 700000")
 }
 
-func TestHoldsInputForTheSecondPerson(t *testing.T) {
+func TestDropsInputWithoutTheSecondPerson(t *testing.T) {
 	p := newPlay(t, false, true)
 	p.do(Opened{Node}, Opened{Client})
+	complete := frame(Node, mgs.NewStreamData(mgs.TypeOutputStreamData, 0, mgs.PayloadHandshakeComplete, []byte(`{"HandshakeTimeToComplete":5,"CustomerMessage":"Hello."}`)))
+	if got := fmt.Sprint(p.do(complete)); !strings.Contains(got, `Hello.\n`+strings.ReplaceAll(twoPersons, "\n", `\n`)+"s-1") {
+		t.Errorf("the client is told %s", got)
+	}
+	p.now = p.now.Add(Fence)
 	size := frame(Client, mgs.NewStreamData(mgs.TypeInputStreamData, 0, mgs.PayloadSize, []byte(`{"cols":80,"rows":24}`)))
 	p.want(p.do(size), `deliver client "{\"cols\":80,\"rows\":24}"`, `node<0 {"cols":80,"rows":24}`)
 	typed := in(1, "reboot\r")
-	p.want(p.do(typed, typed))
-	p.want(p.do(frame(Node, ackOf(typed).Message)), "drop node")
-	p.want(p.do(Closed{Node}, Opened{Node}), `node<0 {"cols":80,"rows":24}`)
-	p.want(p.do(Lock{false}), `deliver client "reboot\r"`, "node<1 reboot\r")
-	p.want(p.do(Lock{true}, in(2, "more")))
-	p.want(p.do(typed), "node<1 reboot\r") // it went before: the node may have lost it
+	p.want(p.do(typed, typed), `deliver client "-"`, "node<1 -", "node<1 -")
+	p.want(p.do(Closed{Node}, Opened{Node}), `node<0 {"cols":80,"rows":24}`, "node<1 -")
+	p.want(p.do(Lock{false}, typed, in(2, "ls\r")), "node<1 -", `deliver client "ls\r"`, "node<2 ls\r")
+	p.want(p.do(Lock{true}, in(2, "ls\r"), in(3, "more")), "node<2 ls\r", `deliver client "-"`, "node<3 -") // 2 went before: the node may have lost it
+	p.want(p.do(frame(Node, ackOf(typed).Message)), "client<ack 1")
 }
 
 func TestRefusesWhatMakesNoSense(t *testing.T) {
@@ -308,7 +338,7 @@ func FuzzMachine(f *testing.F) {
 					t.Fatal("sent to a side that is not there")
 				}
 				if d, ok := e.(Deliver); ok && d.Side == Client && d.PayloadType == mgs.PayloadOutput && p.m.locked {
-					t.Fatal("input flows while it is held")
+					t.Fatal("input flows without a second person")
 				}
 			}
 			p.now = p.now.Add(7 * time.Millisecond)

@@ -13,10 +13,13 @@ import (
 
 // stockEnd is an end of a session as the stock programs have it, with their
 // defects: a message may get into the buffer only after its acknowledgement
-// was there, and the client is silent about what it had before.
+// was there, and the client is silent about what it had before. Until the
+// client is ready, which it is when it sends, it takes the first message only:
+// the next one it does not acknowledge, and what came before its turn is lost.
 type stockEnd struct {
 	side     Side
 	silent   bool
+	ready    bool
 	sequence int64
 	buffer   []*mgs.Message // sent and not acknowledged
 	expected int64
@@ -38,6 +41,7 @@ func (e *stockEnd) kind() string {
 func (e *stockEnd) send(hasty bool) {
 	payload := binary.BigEndian.AppendUint16(nil, uint16(e.sequence))
 	m := mgs.NewStreamData(e.kind(), e.sequence, mgs.PayloadOutput, payload)
+	e.ready = true
 	e.sequence++
 	e.sent = append(e.sent, payload...)
 	e.write(m)
@@ -97,6 +101,10 @@ func (e *stockEnd) data(m *mgs.Message) {
 	if m.Sequence < e.expected && e.silent {
 		return
 	}
+	refuses := e.side == Client && !e.ready
+	if refuses && m.Sequence == e.expected && e.expected > 0 {
+		return
+	}
 	ack, err := mgs.NewAcknowledge(m)
 	if err != nil {
 		panic(err)
@@ -108,7 +116,9 @@ func (e *stockEnd) data(m *mgs.Message) {
 	e.ahead[m.Sequence] = m
 	for m := e.ahead[e.expected]; m != nil; m = e.ahead[e.expected] {
 		delete(e.ahead, e.expected)
-		e.got = append(e.got, m.Payload...)
+		if !refuses || e.expected == 0 {
+			e.got = append(e.got, m.Payload...)
+		}
 		e.expected++
 	}
 }

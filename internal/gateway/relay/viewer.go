@@ -105,11 +105,11 @@ func (r *Room) watched() {
 	if !r.two {
 		return
 	}
-	held := true
+	closed := true
 	for v := range r.viewers {
-		held = held && !(v.second && !v.ended)
+		closed = closed && !(v.second && !v.ended)
 	}
-	r.run(Lock{held})
+	r.run(Lock{closed})
 }
 
 // Show gives output, in the clear, to the viewers. The listener calls it from

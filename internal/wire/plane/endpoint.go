@@ -39,6 +39,10 @@ type Config struct {
 
 	// Linked, which may be nil, hears whether there is a link and the other end.
 	Linked func(up bool)
+
+	// Notice, which may be nil, hears what the hub has to say to the person. It
+	// must not block.
+	Notice func(text string)
 }
 
 // Endpoint is the client's or the node's end of a session. It lives over the loss

@@ -32,6 +32,7 @@ const (
 	KindSyncEnd Kind = 36 // client: every stream that lives has been named
 	KindPeer    Kind = 37 // hub: the other end is there (flags 1) or away (0)
 	KindEnd     Kind = 38 // hub: the session is over; JSON of End
+	KindNotice  Kind = 39 // hub: a text for the person
 )
 
 // Numbered says whether frames of the kind have a place in their stream.

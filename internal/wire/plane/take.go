@@ -37,6 +37,10 @@ func (e *Endpoint) take(f *Frame) error {
 		if up {
 			e.later(e.sync)
 		}
+	case KindNotice:
+		if e.Notice != nil {
+			e.Notice(string(f.Payload()))
+		}
 	case KindEnd:
 		var end End
 		if err := f.Decode(&end); err != nil {
