@@ -2,21 +2,17 @@ package command_test
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
-	"sync"
 	"testing"
 	"testing/synctest"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/capability/command"
 	"github.com/watchbill/watchbill/internal/capability/node"
+	"github.com/watchbill/watchbill/internal/capability/node/nodetest"
 	"github.com/watchbill/watchbill/internal/lang/ssmdoc"
 	"github.com/watchbill/watchbill/internal/platform/blob"
 	"github.com/watchbill/watchbill/internal/platform/db"
@@ -93,18 +89,6 @@ func inBubble(t *testing.T, f func(t *testing.T, x fixture)) {
 	synctest.Test(t, func(t *testing.T) { f(t, newFixture(t, dbtest.SQLite(t, migrations...))) })
 }
 
-var publicKey = sync.OnceValue(func() string {
-	k, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err)
-	}
-	der, err := x509.MarshalPKIXPublicKey(&k.PublicKey)
-	if err != nil {
-		panic(err)
-	}
-	return base64.StdEncoding.EncodeToString(der)
-})
-
 func (x fixture) must(err error) {
 	x.t.Helper()
 	if err != nil {
@@ -130,7 +114,7 @@ func (x fixture) nodes(n int) (ids []string) {
 	x.must(err)
 	for i := range n {
 		id, err := x.Nodes.Register(x.ctx, node.Registration{
-			ActivationID: *a.ActivationId, ActivationCode: *a.ActivationCode, Fingerprint: fmt.Sprint(i), PublicKey: publicKey(),
+			ActivationID: *a.ActivationId, ActivationCode: *a.ActivationCode, Fingerprint: fmt.Sprint(i), PublicKey: nodetest.PublicKey(),
 		})
 		x.must(err)
 		x.must(x.Nodes.Report(x.ctx, id, node.Report{PlatformType: "Linux", AgentName: mgs.OwnAgent}))

@@ -2,13 +2,8 @@ package inventory_test
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/base64"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/capability/inventory"
 	"github.com/watchbill/watchbill/internal/capability/node"
+	"github.com/watchbill/watchbill/internal/capability/node/nodetest"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/db/dbtest"
 	"github.com/watchbill/watchbill/internal/platform/journal"
@@ -65,24 +61,12 @@ func (x fixture) refused(code string, err error) {
 	}
 }
 
-var testKey = sync.OnceValue(func() string {
-	k, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err)
-	}
-	der, err := x509.MarshalPKIXPublicKey(&k.PublicKey)
-	if err != nil {
-		panic(err)
-	}
-	return base64.StdEncoding.EncodeToString(der)
-})
-
 func (x fixture) node(platform string, tags ...ssm.Tag) string {
 	x.t.Helper()
 	a, err := x.Nodes.CreateActivation(x.ctx, &ssm.CreateActivationInput{IamRole: new("NodeRole"), Tags: tags})
 	x.must(err)
 	id, err := x.Nodes.Register(x.ctx, node.Registration{
-		ActivationID: *a.ActivationId, ActivationCode: *a.ActivationCode, Fingerprint: platform, PublicKey: testKey(), PublicKeyType: "Rsa",
+		ActivationID: *a.ActivationId, ActivationCode: *a.ActivationCode, Fingerprint: platform, PublicKey: nodetest.PublicKey(), PublicKeyType: "Rsa",
 	})
 	x.must(err)
 	x.must(x.Nodes.Report(x.ctx, id, node.Report{PlatformType: platform, PlatformName: platform + " OS", AgentVersion: "1.0"}))

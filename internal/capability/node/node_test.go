@@ -2,14 +2,9 @@ package node_test
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/base64"
 	"errors"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +13,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/capability/node"
+	"github.com/watchbill/watchbill/internal/capability/node/nodetest"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/db/dbtest"
 	"github.com/watchbill/watchbill/internal/platform/journal"
@@ -57,20 +53,6 @@ func inBubble(t *testing.T, f func(t *testing.T, x fixture)) {
 	synctest.Test(t, func(t *testing.T) { f(t, newFixture(t, dbtest.SQLite(t, migrations...))) })
 }
 
-var testKey = sync.OnceValue(func() string { return encodeKey(2048) })
-
-func encodeKey(bits int) string {
-	k, err := rsa.GenerateKey(rand.Reader, bits)
-	if err != nil {
-		panic(err)
-	}
-	der, err := x509.MarshalPKIXPublicKey(&k.PublicKey)
-	if err != nil {
-		panic(err)
-	}
-	return base64.StdEncoding.EncodeToString(der)
-}
-
 func (x fixture) activate(limit int32) (id, code string) {
 	x.t.Helper()
 	out, err := x.CreateActivation(x.ctx, &ssm.CreateActivationInput{IamRole: new("NodeRole"), RegistrationLimit: &limit, DefaultInstanceName: new("web")})
@@ -81,7 +63,7 @@ func (x fixture) activate(limit int32) (id, code string) {
 }
 
 func (x fixture) registerAs(id, code, fingerprint string) (string, error) {
-	return x.Register(x.t.Context(), node.Registration{ActivationID: id, ActivationCode: code, Fingerprint: fingerprint, PublicKey: testKey(), PublicKeyType: "Rsa"})
+	return x.Register(x.t.Context(), node.Registration{ActivationID: id, ActivationCode: code, Fingerprint: fingerprint, PublicKey: nodetest.PublicKey(), PublicKeyType: "Rsa"})
 }
 
 // register makes a node that has reported once.
@@ -166,7 +148,7 @@ func TestActivationCodeIsNotStored(t *testing.T) {
 func TestRegisterRefuses(t *testing.T) {
 	each(t, func(t *testing.T, x fixture) {
 		id, code := x.activate(1)
-		good := node.Registration{ActivationID: id, ActivationCode: code, Fingerprint: "f", PublicKey: testKey(), PublicKeyType: "Rsa"}
+		good := node.Registration{ActivationID: id, ActivationCode: code, Fingerprint: "f", PublicKey: nodetest.PublicKey(), PublicKeyType: "Rsa"}
 		for name, c := range map[string]struct {
 			edit func(*node.Registration)
 			code string
@@ -175,7 +157,7 @@ func TestRegisterRefuses(t *testing.T) {
 			"no code":         {func(r *node.Registration) { r.ActivationCode = "" }, "InvalidActivation"},
 			"unknown id":      {func(r *node.Registration) { r.ActivationID = "x" }, "InvalidActivation"},
 			"no key":          {func(r *node.Registration) { r.PublicKey = "" }, "InvalidPublicKey"},
-			"small key":       {func(r *node.Registration) { r.PublicKey = encodeKey(1024) }, "InvalidPublicKey"},
+			"small key":       {func(r *node.Registration) { r.PublicKey = nodetest.NewKey(1024) }, "InvalidPublicKey"},
 			"other key type":  {func(r *node.Registration) { r.PublicKeyType = "Ed25519" }, "InvalidPublicKey"},
 			"no fingerprint":  {func(r *node.Registration) { r.Fingerprint = "" }, "ValidationException"},
 			"key is not DER":  {func(r *node.Registration) { r.PublicKey = "AAAA" }, "InvalidPublicKey"},
@@ -266,9 +248,9 @@ func TestTokenAndKeyRotation(t *testing.T) {
 		if c.AccessKeyID != "key-of-"+id || time.Until(c.Expires) > time.Hour {
 			t.Errorf("credentials %+v", c)
 		}
-		fresh := encodeKey(2048)
+		fresh := nodetest.NewKey(2048)
 		x.must(x.RotateKey(x.ctx, n, fresh, "Rsa"))
-		x.wantCode(x.RotateKey(x.ctx, n, encodeKey(2048), "Rsa"), "AccessDeniedException")
+		x.wantCode(x.RotateKey(x.ctx, n, nodetest.NewKey(2048), "Rsa"), "AccessDeniedException")
 		after, err := x.Lookup(t.Context(), id)
 		x.must(err)
 		if after.PublicKey != fresh {

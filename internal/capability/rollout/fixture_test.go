@@ -2,16 +2,11 @@ package rollout_test
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
-	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -19,6 +14,7 @@ import (
 	api "github.com/watchbill/watchbill/internal/api/watchbill"
 	"github.com/watchbill/watchbill/internal/capability/command"
 	"github.com/watchbill/watchbill/internal/capability/node"
+	"github.com/watchbill/watchbill/internal/capability/node/nodetest"
 	"github.com/watchbill/watchbill/internal/capability/rollout"
 	"github.com/watchbill/watchbill/internal/lang/ssmdoc"
 	"github.com/watchbill/watchbill/internal/platform/db"
@@ -95,25 +91,13 @@ func (x fixture) wantCode(err error, code string) {
 	}
 }
 
-var publicKey = sync.OnceValue(func() string {
-	k, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err)
-	}
-	der, err := x509.MarshalPKIXPublicKey(&k.PublicKey)
-	if err != nil {
-		panic(err)
-	}
-	return base64.StdEncoding.EncodeToString(der)
-})
-
 // register makes n nodes; the last one is connected.
 func (x fixture) register(n int) (ids []string) {
 	x.t.Helper()
 	a, err := x.nodes.CreateActivation(x.ctx, &ssm.CreateActivationInput{IamRole: new("NodeRole"), RegistrationLimit: new(int32(n))})
 	x.must(err)
 	for i := range n {
-		id, err := x.nodes.Register(x.ctx, node.Registration{ActivationID: *a.ActivationId, ActivationCode: *a.ActivationCode, Fingerprint: fmt.Sprint(i), PublicKey: publicKey()})
+		id, err := x.nodes.Register(x.ctx, node.Registration{ActivationID: *a.ActivationId, ActivationCode: *a.ActivationCode, Fingerprint: fmt.Sprint(i), PublicKey: nodetest.PublicKey()})
 		x.must(err)
 		x.must(x.nodes.Report(x.ctx, id, node.Report{PlatformType: "Linux", AgentName: mgs.OwnAgent}))
 		ids = append(ids, id)
