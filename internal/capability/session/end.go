@@ -27,8 +27,8 @@ const (
 	Locked          Cause = "Locked"
 	NodeEnded       Cause = "NodeEnded" // the shell, the command or the forwarding came to its end
 	NodeFailed      Cause = "NodeFailed"
-	NodeSilent      Cause = "NodeSilent" // the node never opened its end
-	NodeLost        Cause = "NodeLost"   // the node's end did not come back
+	NodeSilent      Cause = "NodeSilent"   // the node never opened its end
+	NodeLost        Cause = "NodeLost"     // the node's end did not come back
 	ClientAbsent    Cause = "ClientAbsent" // no client of the owner ever came
 	ClientLost      Cause = "ClientLost"   // the owner's client did not come back
 	RecordingFailed Cause = "RecordingFailed"
@@ -37,6 +37,7 @@ const (
 
 const (
 	closeWait  = 30 * time.Second // for the node's word that it ended
+	lostWait   = 15 * time.Second // for that of a node that is lost: it is over within 60 s
 	closedMail = 24 * time.Hour   // a node that is away is told for so long
 	maxOutput  = 1024             // characters of Details
 )
@@ -104,7 +105,11 @@ func (s *Service) ending(tx *db.Tx, r *row, e event) error {
 	if final(r.Status) {
 		return s.finish(tx, r)
 	}
-	if err := s.Tasks.Enqueue(tx, task.Spec{Kind: closeTask, Key: r.ID, Due: tx.Now.Add(closeWait)}); err != nil {
+	wait := closeWait
+	if r.Cause == NodeLost {
+		wait = lostWait
+	}
+	if err := s.Tasks.Enqueue(tx, task.Spec{Kind: closeTask, Key: r.ID, Due: tx.Now.Add(wait)}); err != nil {
 		return err
 	}
 	return s.record(tx, "session.terminating", r, map[string]any{"cause": r.Cause})
