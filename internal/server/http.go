@@ -48,6 +48,6 @@ func (h *hub) pages() []string {
 
 // setURL tells those who make links where people reach the hub.
 func (h *hub) setURL(url string) {
-	h.all.session.SetStreamURL("ws" + strings.TrimPrefix(strings.TrimSuffix(cmp.Or(h.cfg.PublicURL, url), "/"), "http"))
+	h.all.session.SetStreamURL("ws"+strings.TrimPrefix(strings.TrimSuffix(cmp.Or(h.cfg.PublicURL, url), "/"), "http"), h.cfg.ServiceDomain)
 	h.all.engage.BaseURL = strings.TrimSuffix(cmp.Or(h.cfg.PublicURL, url), "/")
 }
