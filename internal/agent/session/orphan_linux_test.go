@@ -79,4 +79,6 @@ func TestMarksTheProgram(t *testing.T) {
 		l, err := h.svc.marks.left()
 		return err == nil && len(l) == 1 && l[0].leader != "" && len(orphans(l[0])) > 0
 	})
+	h.svc.Close("s")
+	h.ended("s")
 }
