@@ -51,7 +51,7 @@ func (h *hub) pages() []string {
 // setURL tells those who make links where people reach the hub.
 func (h *hub) setURL(url string) {
 	h.all.node.SetHub(strings.TrimSuffix(cmp.Or(h.cfg.Advertise, url), "/"))
-	h.all.session.SetStreamURL("ws" + strings.TrimPrefix(strings.TrimSuffix(cmp.Or(h.cfg.PublicURL, url), "/"), "http"))
 	h.all.document.SetURL(cmp.Or(h.cfg.PublicURL, url))
+	h.all.session.SetStreamURL("ws"+strings.TrimPrefix(strings.TrimSuffix(cmp.Or(h.cfg.PublicURL, url), "/"), "http"), h.cfg.ServiceDomain)
 	h.all.engage.BaseURL = strings.TrimSuffix(cmp.Or(h.cfg.PublicURL, url), "/")
 }

@@ -73,17 +73,29 @@ func TestShell(t *testing.T) {
 func TestTypedAtOnce(t *testing.T) {
 	w := newWorld(t)
 	for n := range *sessions {
-		r := w.start(t, &ssm.StartSessionInput{})
-		t.Cleanup(func() {
-			if t.Failed() {
-				w.Must(t, "ssm", "TerminateSession", &ssm.TerminateSessionInput{SessionId: &r.session}, &ssm.TerminateSessionOutput{})
-				t.Logf("recorded:\n%s", w.recording(t, r.session))
-			}
-		})
-		r.typed(fmt.Sprintf("echo first-$((%d+0)); echo second-$((%d+1)); exit\n", n, n))
-		r.expect(fmt.Sprintf("first-%d\nsecond-%d\n", n, n+1))
-		r.over()
+		w.typesAtOnce(t, n)
 	}
+}
+
+func (w *world) typesAtOnce(t *testing.T, n int) {
+	t.Helper()
+	r := w.start(t, &ssm.StartSessionInput{})
+	defer func() {
+		if t.Failed() {
+			w.Must(t, "ssm", "TerminateSession", &ssm.TerminateSessionInput{SessionId: &r.session}, &ssm.TerminateSessionOutput{})
+			var list watchbill.ListSessionRecordingsOutput
+			w.Must(t, "watchbill", "ListSessionRecordings", &watchbill.ListSessionRecordingsInput{}, &list)
+			for _, one := range list.Recordings {
+				if *one.SessionId == r.session {
+					t.Logf("%d bytes came from the plugin", *one.InputBytes)
+				}
+			}
+			t.Logf("recorded:\n%s", w.recording(t, r.session))
+		}
+	}()
+	r.typed(fmt.Sprintf("echo first-$((%d+0)); echo second-$((%d+1)); exit\n", n, n))
+	r.expect(fmt.Sprintf("first-%d\nsecond-%d\n", n, n+1))
+	r.over()
 }
 
 func TestInteractiveCommand(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 // process is a line of the process table.
 type process struct {
 	pid, session int
+	began        string // ticks since the machine started
 	name         string
 	zombie       bool
 }
@@ -46,7 +47,11 @@ func parseStat(line string) (process, bool) {
 		return process{}, false
 	}
 	session, err := strconv.Atoi(fields[3])
-	return process{pid: pid, session: session, name: line[open+1 : end], zombie: fields[0] == "Z" || fields[0] == "X"}, err == nil
+	began := ""
+	if len(fields) > 19 {
+		began = fields[19]
+	}
+	return process{pid: pid, session: session, began: began, name: line[open+1 : end], zombie: fields[0] == "Z" || fields[0] == "X"}, err == nil
 }
 
 // members are the living processes of the operating system's session that a
@@ -93,6 +98,10 @@ func marked(pid int, mark []byte) bool {
 	if err != nil {
 		return false
 	}
+	return hasVariable(b, mark)
+}
+
+func hasVariable(b, mark []byte) bool {
 	for variable := range bytes.SplitSeq(b, []byte{0}) {
 		if bytes.Equal(variable, mark) {
 			return true

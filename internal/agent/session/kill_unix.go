@@ -18,6 +18,9 @@ const (
 // watch waits for a program, and ends it and its processes with the session.
 // exited is closed when the program is gone.
 func (s *session) watch(cmd *exec.Cmd, exited chan<- struct{}) {
+	if err := s.marks.lead(s.id, cmd.Process.Pid); err != nil {
+		s.log.Warn("the program of a session cannot be remembered", "error", err)
+	}
 	gone := make(chan struct{})
 	go func() {
 		_ = cmd.Wait()

@@ -13,7 +13,8 @@ import (
 )
 
 // marks are files that say which sessions were started and whose end the hub
-// has not acknowledged. A file holds a session id and is named by its digest.
+// has not acknowledged. A file is named by the digest of the session's id, and
+// holds the id and, behind a line break, what leadership says of the program.
 type marks struct{ dir string }
 
 func (m marks) path(id string) string {
@@ -31,10 +32,19 @@ func (m marks) set(id string) error {
 	return durable.WriteFile(path, []byte(id))
 }
 
+// lead adds the program that leads the session, so that a later run finds what is
+// left of it.
+func (m marks) lead(id string, pid int) error {
+	return durable.WriteFile(m.path(id), []byte(id+"\n"+leadership(pid)))
+}
+
 func (m marks) clear(id string) { _ = os.Remove(m.path(id)) }
 
+// mark is a session that is remembered, and its program, "" before there was one.
+type mark struct{ id, leader string }
+
 // left lists the sessions that are remembered.
-func (m marks) left() ([]string, error) {
+func (m marks) left() ([]mark, error) {
 	if err := os.MkdirAll(m.dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -42,7 +52,7 @@ func (m marks) left() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var ids []string
+	var out []mark
 	for _, f := range files {
 		path := filepath.Join(m.dir, f.Name())
 		b, err := os.ReadFile(path)
@@ -52,11 +62,12 @@ func (m marks) left() ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if strings.HasPrefix(f.Name(), ".") || path != m.path(string(b)) {
+		id, leader, _ := strings.Cut(string(b), "\n")
+		if strings.HasPrefix(f.Name(), ".") || path != m.path(id) {
 			_ = os.Remove(path) // a write that did not end
 			continue
 		}
-		ids = append(ids, string(b))
+		out = append(out, mark{id, leader})
 	}
-	return ids, nil
+	return out, nil
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/watchbill/watchbill/internal/wire/mgs"
 
@@ -68,11 +69,14 @@ type Service struct {
 	recent  []string           // ids that ended, the latest last
 }
 
+// orphanWait is how long what an earlier run left is killed.
+const orphanWait = 2 * time.Second
+
 // maxRecent is how many ended sessions are remembered.
 const maxRecent = 1024
 
-// New makes the sessions of a node. Sessions that an earlier run of the
-// program started and did not end are reported to the hub as failed.
+// New makes the sessions of a node. What an earlier run of the program started
+// and did not end is killed, and reported to the hub as failed.
 func New(c Config) (*Service, error) {
 	s := &Service{Config: c, marks: marks{c.Dir}, open: map[string]*session{}, reports: map[string]*report{}}
 	s.stop, s.end = context.WithCancelCause(context.Background())
@@ -80,11 +84,21 @@ func New(c Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range left {
-		c.Log.Warn("a session was interrupted", "session", id)
-		s.finish(id, outcome{mgs.TaskFailed, "the node program ended while the session ran"})
+	for _, m := range left {
+		s.work.Go(func() { s.bury(m) })
 	}
 	return s, nil
+}
+
+// bury ends a session of an earlier run.
+func (s *Service) bury(m mark) {
+	text := "the node program ended while the session ran"
+	killed, left := killOrphans(m, orphanWait)
+	if len(left) > 0 {
+		text += "; " + leftText(left)
+	}
+	s.Log.Warn("a session was interrupted", "session", m.id, "killed", killed, "left", left)
+	s.finish(m.id, outcome{mgs.TaskFailed, text})
 }
 
 // Info is an open session.

@@ -37,6 +37,7 @@ const (
 
 const (
 	closeWait  = 30 * time.Second // for the node's word that it ended
+	lostWait   = 15 * time.Second // for that of a node that is lost: it is over within 60 s
 	closedMail = 24 * time.Hour   // a node that is away is told for so long
 	maxOutput  = 1024             // characters of Details
 )
@@ -104,7 +105,11 @@ func (s *Service) ending(tx *db.Tx, r *row, e event) error {
 	if final(r.Status) {
 		return s.finish(tx, r)
 	}
-	if err := s.Tasks.Enqueue(tx, task.Spec{Kind: closeTask, Key: r.ID, Due: tx.Now.Add(closeWait)}); err != nil {
+	wait := closeWait
+	if r.Cause == NodeLost {
+		wait = lostWait
+	}
+	if err := s.Tasks.Enqueue(tx, task.Spec{Kind: closeTask, Key: r.ID, Due: tx.Now.Add(wait)}); err != nil {
 		return err
 	}
 	return s.record(tx, "session.terminating", r, map[string]any{"cause": r.Cause})

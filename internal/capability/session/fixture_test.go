@@ -103,7 +103,7 @@ func newFixture(t *testing.T, d *db.DB, live bool) *fixture {
 	x.Service = session.New(session.Service{
 		DB: d, Tasks: e, Journal: j, Mailbox: m, Nodes: nodes, Documents: findDocument, Sealer: sealer, Blobs: blobs, Locks: x.locks,
 	})
-	x.SetStreamURL("wss://hub.example")
+	x.SetStreamURL("wss://hub.example", "")
 	if live {
 		journaltest.Start(t, j)
 		tasktest.Start(t, e)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"errors"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -69,13 +70,13 @@ type Service struct {
 	Blobs     *blob.Store   // of recordings
 	Locks     *lock.Service // nil: nothing is ever locked
 
-	stream *atomic.Pointer[string]
+	stream *atomic.Pointer[streams]
 	made   time.Time
 }
 
 // New completes a service and registers its tasks and subscriptions.
 func New(s Service) *Service {
-	s.stream, s.made = &atomic.Pointer[string]{}, time.Now()
+	s.stream, s.made = &atomic.Pointer[streams]{}, time.Now()
 	out := &s
 	out.Tasks.Handle(silenceTask, out.isSilent)
 	out.Tasks.Handle(absenceTask, out.isAbandoned)
@@ -103,18 +104,36 @@ func (s *Service) Operations() []wire.Binding {
 	}
 }
 
-// SetStreamURL names where clients open their data channels: wss://HOST:PORT.
-func (s *Service) SetStreamURL(url string) { s.stream.Store(&url) }
+// streams is where clients open their data channels.
+type streams struct{ url, domain string }
+
+// SetStreamURL names where clients open their data channels: wss://HOST:PORT. With
+// a domain those of the stock plugin are at ssmmessages.REGION.DOMAIN, on the same
+// port, as AWS has it.
+func (s *Service) SetStreamURL(url, domain string) { s.stream.Store(&streams{url, domain}) }
 
 func (s *Service) streamURL(r *row) string {
-	base := ""
+	at := streams{}
 	if p := s.stream.Load(); p != nil {
-		base = *p
+		at = *p
 	}
 	if r.Plane > 0 {
-		return base + "/v1/plane/" + r.ID
+		return at.url + "/v1/plane/" + r.ID
 	}
-	return base + "/v1/data-channel/" + r.ID + "?role=publish_subscribe"
+	return at.region(r.Scope.Region) + "/v1/data-channel/" + r.ID + "?role=publish_subscribe"
+}
+
+// region is the address of a region's stock data channels.
+func (a streams) region(name string) string {
+	u, err := url.Parse(a.url)
+	if a.domain == "" || err != nil {
+		return a.url
+	}
+	host := "ssmmessages." + name + "." + a.domain
+	if port := u.Port(); port != "" && port != "443" {
+		host += ":" + port
+	}
+	return u.Scheme + "://" + host
 }
 
 // Topic is what is notified when a session ends, or a person of it may not stay:

@@ -344,3 +344,21 @@ func TestIDsAreFileNames(t *testing.T) {
 		}
 	}
 }
+
+// TestStreamURL: under a service domain the stock plugin finds its data channel where AWS
+// has it.
+func TestStreamURL(t *testing.T) {
+	x := newFixtureSQLite(t)
+	for _, tt := range []struct{ url, domain, want string }{
+		{"wss://hub.example:8443", "", "wss://hub.example:8443"},
+		{"wss://127.0.0.1:8443", "wb.example", "wss://ssmmessages.us-east-1.wb.example:8443"},
+		{"wss://hub.example:443", "wb.example", "wss://ssmmessages.us-east-1.wb.example"},
+		{"wss://hub.example", "wb.example", "wss://ssmmessages.us-east-1.wb.example"},
+	} {
+		x.SetStreamURL(tt.url, tt.domain)
+		out := x.start("", nil)
+		if want := tt.want + "/v1/data-channel/" + *out.SessionId + "?role=publish_subscribe"; *out.StreamUrl != want {
+			t.Errorf("%s in %q: %s, want %s", tt.url, tt.domain, *out.StreamUrl, want)
+		}
+	}
+}
