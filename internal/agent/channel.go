@@ -63,31 +63,17 @@ func (n *node) openAndServe(ctx context.Context) (opened bool, err error) {
 	return true, n.serve(c)
 }
 
-// openChannel asks for a token, connects and hands the token in.
+// openChannel opens the control channel and hands its token in.
 func (n *node) openChannel(ctx context.Context, creds sigv4.Credentials) (*channel, error) {
 	path := "/v1/control-channel/" + url.PathEscape(n.id)
-	ask := mgs.ChannelRequest{MessageSchemaVersion: mgs.MessageSchemaVersion, RequestID: uuid.NewString()}
-	body, err := json.Marshal(ask)
-	if err != nil {
-		return nil, err
-	}
-	header := http.Header{"Content-Type": {"application/json"}}
-	answer, err := n.hub.post(ctx, path, body, header, http.StatusCreated, n.hub.byCredentials(creds, "ssmmessages"))
-	if err != nil {
-		return nil, err
-	}
-	token, err := mgs.UnmarshalToken(answer)
-	if err != nil {
-		return nil, err
-	}
-	conn, err := n.hub.dial(ctx, path+"?role=subscribe&stream=input", creds)
+	conn, ask, err := n.hub.openChannel(ctx, path, "?role=subscribe&stream=input", creds)
 	if err != nil {
 		return nil, err
 	}
 	conn.SetReadLimit(mgs.MaxFrame)
 	_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 	err = conn.WriteJSON(mgs.OpenControlChannel{
-		MessageSchemaVersion: mgs.MessageSchemaVersion, RequestID: ask.RequestID, TokenValue: token,
+		MessageSchemaVersion: mgs.MessageSchemaVersion, RequestID: ask.id, TokenValue: ask.token,
 		AgentVersion: Version, PlatformType: runtime.GOOS, AgentName: mgs.OwnAgent,
 	})
 	if err != nil {
@@ -95,6 +81,29 @@ func (n *node) openChannel(ctx context.Context, creds sigv4.Credentials) (*chann
 		return nil, err
 	}
 	return &channel{conn: conn}, nil
+}
+
+// ticket is the hub's answer to the request for a channel.
+type ticket struct{ id, token string }
+
+// openChannel asks for the token of a channel and connects to it.
+func (h *hub) openChannel(ctx context.Context, path, query string, creds sigv4.Credentials) (*websocket.Conn, ticket, error) {
+	ask := mgs.ChannelRequest{MessageSchemaVersion: mgs.MessageSchemaVersion, RequestID: uuid.NewString()}
+	body, err := json.Marshal(ask)
+	if err != nil {
+		return nil, ticket{}, err
+	}
+	header := http.Header{"Content-Type": {"application/json"}}
+	answer, err := h.post(ctx, path, body, header, http.StatusCreated, h.byCredentials(creds, "ssmmessages"))
+	if err != nil {
+		return nil, ticket{}, err
+	}
+	token, err := mgs.UnmarshalToken(answer)
+	if err != nil {
+		return nil, ticket{}, err
+	}
+	conn, err := h.dial(ctx, path+query, creds)
+	return conn, ticket{ask.RequestID, token}, err
 }
 
 // dial opens a WebSocket at the hub, signed as a GET of its address.

@@ -2,13 +2,9 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"net/http"
 	"net/url"
 	"strings"
-
-	"github.com/google/uuid"
 
 	"github.com/watchbill/watchbill/internal/agent/plane"
 	"github.com/watchbill/watchbill/internal/wire/mgs"
@@ -35,26 +31,11 @@ func (n *node) dialPlane(ctx context.Context, id string) (l *wire.Link, w wire.W
 }
 
 func (n *node) openPlane(ctx context.Context, id string, creds sigv4.Credentials) (*wire.Link, wire.Welcome, error) {
-	var none wire.Welcome
-	path := "/v1/plane/" + url.PathEscape(id)
-	body, err := json.Marshal(mgs.ChannelRequest{MessageSchemaVersion: mgs.MessageSchemaVersion, RequestID: uuid.NewString()})
+	conn, ask, err := n.hub.openChannel(ctx, "/v1/plane/"+url.PathEscape(id), "", creds)
 	if err != nil {
-		return nil, none, err
-	}
-	header := http.Header{"Content-Type": {"application/json"}}
-	answer, err := n.hub.post(ctx, path, body, header, http.StatusCreated, n.hub.byCredentials(creds, "ssmmessages"))
-	if err != nil {
-		return nil, none, err
-	}
-	token, err := mgs.UnmarshalToken(answer)
-	if err != nil {
-		return nil, none, err
-	}
-	conn, err := n.hub.dial(ctx, path, creds)
-	if err != nil {
-		return nil, none, err
+		return nil, wire.Welcome{}, err
 	}
 	l := wire.NewLink(conn.NetConn(), true)
-	w, err := wire.Greet(l, token)
+	w, err := wire.Greet(l, ask.token)
 	return l, w, err
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/watchbill/watchbill/internal/wire/mgs"
 	"github.com/watchbill/watchbill/internal/wire/sigv4"
 
-	"github.com/google/uuid"
 	"github.com/gorilla/websocket"
 )
 
@@ -70,28 +69,13 @@ func (n *node) dialSession(ctx context.Context, id string) (conn *websocket.Conn
 }
 
 func (n *node) openData(ctx context.Context, id string, creds sigv4.Credentials) (*websocket.Conn, error) {
-	path := mgs.DataChannelPath(id)
-	ask := mgs.ChannelRequest{MessageSchemaVersion: mgs.MessageSchemaVersion, RequestID: uuid.NewString()}
-	body, err := json.Marshal(ask)
-	if err != nil {
-		return nil, err
-	}
-	header := http.Header{"Content-Type": {"application/json"}}
-	answer, err := n.hub.post(ctx, path, body, header, http.StatusCreated, n.hub.byCredentials(creds, "ssmmessages"))
-	if err != nil {
-		return nil, err
-	}
-	token, err := mgs.UnmarshalToken(answer)
-	if err != nil {
-		return nil, err
-	}
-	conn, err := n.hub.dial(ctx, path+mgs.DataChannelQuery, creds)
+	conn, ask, err := n.hub.openChannel(ctx, mgs.DataChannelPath(id), mgs.DataChannelQuery, creds)
 	if err != nil {
 		return nil, err
 	}
 	_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 	err = conn.WriteJSON(mgs.OpenDataChannel{
-		MessageSchemaVersion: mgs.MessageSchemaVersion, RequestID: ask.RequestID, TokenValue: token, ClientInstanceID: n.id,
+		MessageSchemaVersion: mgs.MessageSchemaVersion, RequestID: ask.id, TokenValue: ask.token, ClientInstanceID: n.id,
 	})
 	if err != nil {
 		conn.Close()

@@ -30,7 +30,7 @@ func (g *Gateway) Raw() map[string]wire.Raw {
 		"UpdateInstanceInformation":       {Call: g.information},
 		"ListInstanceAssociations":        {Call: g.associations},
 		"UpdateInstanceAssociationStatus": {Call: g.ignore},
-		"PutConfigurePackageResult":       {Call: g.ignore},
+		"PutConfigurePackageResult":       {Call: g.packageResult},
 		"GetManifest":                     {Call: g.manifest},
 	}
 	out := map[string]wire.Raw{}
@@ -234,6 +234,25 @@ func (g *Gateway) manifest(ctx context.Context, _ *http.Request, body []byte) (a
 		return nil, err
 	}
 	return nil, fault.New(http.StatusBadRequest, "ResourceNotFoundException", "The package %q has no manifest; packages are documents.", text.Clip(in.PackageName, 200))
+}
+
+// packageResult answers PutConfigurePackageResult: what came of a package on a node.
+func (g *Gateway) packageResult(ctx context.Context, _ *http.Request, body []byte) (any, error) {
+	var in struct {
+		PackageName, PackageVersion, PreviousPackageVersion, Operation string
+		Result                                                         int64
+	}
+	if err := decode(body, &in); err != nil {
+		return nil, err
+	}
+	id, err := anyNode(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return nil, g.Nodes.PackageResult(ctx, id, node.PackageResult{
+		Name: text.Clip(in.PackageName, 300), Version: text.Clip(in.PackageVersion, 100), Before: text.Clip(in.PreviousPackageVersion, 100),
+		Operation: text.Clip(in.Operation, 50), Result: in.Result,
+	})
 }
 
 // ignore takes a node's report that nobody needs.

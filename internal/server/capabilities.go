@@ -116,7 +116,9 @@ func (h *hub) openCapabilities() (err error) {
 	c.setting = setting.New(setting.Service{DB: h.db, Journal: p.journal})
 	c.parameter = parameter.New(parameter.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, DefaultTier: h.defaultTier})
 	c.tag = tag.New(tag.Service{DB: h.db, Journal: p.journal})
-	c.document = document.New(document.Service{DB: h.db, Journal: p.journal})
+	c.document = document.New(document.Service{
+		DB: h.db, Journal: p.journal, Tasks: p.tasks, Blobs: h.blobs, Key: p.linkKey, Object: h.openObject, Web: h.egress().Client(attachmentTimeout),
+	})
 	c.node = node.New(node.Service{
 		DB: h.db, Tasks: p.tasks, Journal: p.journal, Mailbox: p.mailbox, Mint: h.mintNode, Revoke: h.revokeNode, KeyAge: h.cfg.NodeKeyAge,
 	})

@@ -20,7 +20,7 @@ func (h *hub) openEndpoints() {
 	c, p := &h.all, &h.platform
 	c.key = key.New(key.Service{DB: h.db, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, Allow: authz.Require, Session: h.nodeSession((*session.Service).Live)})
 	c.loggroup = loggroup.New(loggroup.Service{
-		DB: h.db, Tasks: p.tasks, Journal: p.journal, Session: h.nodeSession((*session.Service).Logs), Command: h.nodeCommand,
+		DB: h.db, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, Session: h.nodeSession((*session.Service).Logs), Command: h.nodeCommand,
 	})
 	c.bucket = bucket.New(bucket.Service{
 		DB: h.db, Blobs: h.blobs, Tasks: p.tasks, Journal: p.journal, Sealer: p.sealer, Log: h.log, Bases: h.cfg.bucketBases(),

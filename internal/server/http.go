@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/watchbill/watchbill/internal/capability/document"
 	"github.com/watchbill/watchbill/internal/capability/engage"
 	"github.com/watchbill/watchbill/internal/channel/inbox"
 	"github.com/watchbill/watchbill/internal/gateway/plane"
@@ -25,6 +26,7 @@ func (h *hub) handler() http.Handler {
 	mux.Handle(plane.Path, h.meet(h.all.plane.Handler()))
 	mux.Handle(intake.Path, h.all.intake)
 	mux.HandleFunc("GET "+releasesPath, h.releases)
+	mux.Handle("GET "+document.FilesPath, h.all.document)
 	pages := h.pages()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s3.Is(r, h.all.bucket.Bases) {
@@ -43,12 +45,13 @@ func (h *hub) handler() http.Handler {
 
 // pages are the paths that are not the API's.
 func (h *hub) pages() []string {
-	return []string{"/healthz", "/readyz", "/metrics", "/inbox/", engage.LinkPath, "/v1/", intake.Path, releasesPath}
+	return []string{"/healthz", "/readyz", "/metrics", "/inbox/", engage.LinkPath, "/v1/", intake.Path, releasesPath, document.FilesPath}
 }
 
 // setURL tells those who make links where people reach the hub.
 func (h *hub) setURL(url string) {
 	h.all.node.SetHub(strings.TrimSuffix(cmp.Or(h.cfg.Advertise, url), "/"))
 	h.all.session.SetStreamURL("ws" + strings.TrimPrefix(strings.TrimSuffix(cmp.Or(h.cfg.PublicURL, url), "/"), "http"))
+	h.all.document.SetURL(cmp.Or(h.cfg.PublicURL, url))
 	h.all.engage.BaseURL = strings.TrimSuffix(cmp.Or(h.cfg.PublicURL, url), "/")
 }

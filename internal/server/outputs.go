@@ -24,6 +24,11 @@ func (h *hub) keepObject(ctx context.Context, bucket, key string, body io.Reader
 	return h.all.bucket.Keep(ctx, bucket, key, body)
 }
 
+// openObject reads an object of a bucket.
+func (h *hub) openObject(ctx context.Context, bucket, key string) (io.ReadCloser, error) {
+	return h.all.bucket.Open(ctx, bucket, key)
+}
+
 // keepLog keeps an output in a log stream of its own, a line an event. What an
 // earlier attempt left there goes first.
 func (h *hub) keepLog(ctx context.Context, group, stream string, body io.Reader) error {

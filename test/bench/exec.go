@@ -23,7 +23,7 @@ const (
 // benchExec measures `true` on 50 nodes as a person types it: the whole command of each
 // tool, from its start to its exit.
 func benchExec(ctx context.Context, dir string) ([]result, error) {
-	ctx, stop := context.WithTimeout(ctx, 10*time.Minute)
+	ctx, stop := context.WithTimeout(ctx, 2*time.Minute)
 	defer stop()
 	h, err := startHub(ctx, dir)
 	if err != nil {
@@ -31,10 +31,10 @@ func benchExec(ctx context.Context, dir string) ([]result, error) {
 	}
 	defer h.kill()
 	end, err := startNodes(ctx, h, dir, machines)
+	defer end()
 	if err != nil {
 		return nil, err
 	}
-	defer end()
 	own, err := median(execRounds, func() error {
 		return command(ctx, h.environment(dir), *binary, "exec", "--target", "tag:Fleet=bench", "--", "true")
 	})
@@ -44,10 +44,11 @@ func benchExec(ctx context.Context, dir string) ([]result, error) {
 	out := []result{{
 		fmt.Sprintf("`watchbill exec` of true on %d nodes, median of %d", machines, execRounds), own.Round(time.Millisecond).String(), "-", "-", "-", true,
 	}}
-	peers, err := sshPeers(ctx, dir)
+	peers, stopPeers, err := sshPeers(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
+	defer stopPeers()
 	for _, p := range peers {
 		took, err := median(p.rounds, func() error { return command(ctx, p.env, p.argv...) })
 		if err != nil {
@@ -85,6 +86,23 @@ func command(ctx context.Context, env []string, argv ...string) error {
 	return nil
 }
 
+// launch starts a program in the background; stop kills it and waits for its end.
+func launch(c *exec.Cmd) (stop func(), err error) {
+	c.WaitDelay = time.Second // its children may hold its output
+	if err := c.Start(); err != nil {
+		return nil, err
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = c.Wait()
+	}()
+	return func() {
+		_ = c.Process.Kill()
+		<-ended
+	}, nil
+}
+
 // environment is what `watchbill env` prints.
 func (h *hubProcess) environment(dir string) []string {
 	return []string{
@@ -95,7 +113,12 @@ func (h *hubProcess) environment(dir string) []string {
 
 // startNodes registers and runs nodes with our own program; end stops them.
 func startNodes(ctx context.Context, h *hubProcess, dir string, n int) (end func(), err error) {
-	ctx, end = context.WithCancel(ctx)
+	var ends []func()
+	end = func() {
+		for _, f := range ends {
+			f()
+		}
+	}
 	ca := filepath.Join(dir, "hub", "ca.pem")
 	admin := sigv4.Credentials{AccessKeyID: adminID, SecretAccessKey: adminSecret}
 	f, err := fleet.New(ctx, fleet.Config{URL: h.https, CAFile: ca, Region: region, Admin: admin}, 0, [2]string{})
@@ -116,11 +139,11 @@ func startNodes(ctx context.Context, h *hubProcess, dir string, n int) (end func
 		if err := command(ctx, nil, *binary, "agent", "register", "--hub", h.https, "--activation-id", a.ID, "--activation-code", a.Code, "--state", state, "--ca", ca); err != nil {
 			return end, err
 		}
-		c := exec.CommandContext(ctx, *binary, "agent", "run", "--state", state, "--log-level", "error")
-		if err := c.Start(); err != nil {
+		stop, err := launch(exec.CommandContext(ctx, *binary, "agent", "run", "--state", state, "--log-level", "error"))
+		if err != nil {
 			return end, err
 		}
-		go func() { _ = c.Wait() }()
+		ends = append(ends, stop)
 	}
 	return end, online(ctx, f, n)
 }
@@ -161,22 +184,20 @@ type peer struct {
 }
 
 // sshPeers starts a private sshd on loopback and gives the tools that are installed.
-func sshPeers(ctx context.Context, dir string) ([]peer, error) {
+func sshPeers(ctx context.Context, dir string) (peers []peer, stop func(), err error) {
 	s, err := startSSHD(ctx, dir)
 	if errors.Is(err, exec.ErrNotFound) {
 		fmt.Fprintln(os.Stderr, "exec: sshd is not installed, there are no peers")
-		return nil, nil
+		return nil, func() {}, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var hosts []string
-	for i := range machines {
-		hosts = append(hosts, fmt.Sprintf("127.0.2.%d", i+1))
-	}
+	hosts := sshHosts()
 	inventory := filepath.Join(dir, "inventory")
 	if err := os.WriteFile(inventory, []byte(strings.Join(hosts, "\n")+"\n"), 0o600); err != nil {
-		return nil, err
+		s.stop()
+		return nil, nil, err
 	}
 	all := []peer{
 		{"pdsh", []string{"pdsh", "-R", "ssh", "-f", fmt.Sprint(machines), "-w", strings.Join(hosts, ","), "true"}, []string{"PDSH_SSH_ARGS_APPEND=" + strings.Join(s.options(), " ")}, 5, 10},
@@ -191,52 +212,5 @@ func sshPeers(ctx context.Context, dir string) ([]peer, error) {
 			fmt.Fprintf(os.Stderr, "exec: %s is not installed, its row is missing\n", p.name)
 		}
 		return err != nil
-	}), nil
-}
-
-// sshd is an OpenSSH server on all addresses of loopback.
-type sshd struct {
-	port string
-	key  string
-}
-
-func (s *sshd) options() []string {
-	return []string{"-p", s.port, "-i", s.key, "-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-oLogLevel=ERROR"}
-}
-
-func startSSHD(ctx context.Context, dir string) (*sshd, error) {
-	program, err := exec.LookPath("sshd")
-	if err != nil {
-		if program, err = exec.LookPath("/usr/sbin/sshd"); err != nil {
-			return nil, err
-		}
-	}
-	address, err := freePort()
-	if err != nil {
-		return nil, err
-	}
-	s := &sshd{port: address[strings.LastIndex(address, ":")+1:], key: filepath.Join(dir, "ssh-client")}
-	for _, k := range []string{s.key, filepath.Join(dir, "ssh-host")} {
-		if err := command(ctx, nil, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", k); err != nil {
-			return nil, err
-		}
-	}
-	if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
-		return nil, err
-	}
-	config := filepath.Join(dir, "sshd_config")
-	text := fmt.Sprintf("Port %s\nListenAddress 127.0.0.1\nHostKey %s\nAuthorizedKeysFile %s.pub\nStrictModes no\nPermitRootLogin yes\nMaxStartups 500\nPidFile none\nUsePAM no\nSubsystem sftp internal-sftp\n",
-		s.port, filepath.Join(dir, "ssh-host"), s.key)
-	for i := range machines {
-		text += fmt.Sprintf("ListenAddress 127.0.2.%d\n", i+1)
-	}
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		return nil, err
-	}
-	c := exec.CommandContext(ctx, program, "-D", "-e", "-f", config)
-	if err := c.Start(); err != nil {
-		return nil, err
-	}
-	go func() { _ = c.Wait() }()
-	return s, waitPort(ctx, "127.0.0.1:"+s.port)
+	}), s.stop, nil
 }

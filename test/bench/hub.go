@@ -152,8 +152,10 @@ func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond)
 
 func ratio(a, b float64) string { return fmt.Sprintf("%.1fx", a/b) }
 
-// waitPort waits until something listens.
+// waitPort waits up to ten seconds until something listens.
 func waitPort(ctx context.Context, address string) error {
+	ctx, stop := context.WithTimeout(ctx, 10*time.Second)
+	defer stop()
 	for {
 		c, err := net.Dial("tcp", address)
 		if err == nil {

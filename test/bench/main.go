@@ -7,8 +7,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -35,6 +37,11 @@ var benches = []bench{
 	{"exec", benchExec},
 	{"fan-out", benchFanOut},
 	{"crowd", benchCrowd},
+	{"tunnel", benchTunnel},
+	{"echo", benchEcho},
+	{"copy", benchCopy},
+	{"stock", benchStock},
+	{"sessions", benchSessions},
 }
 
 var binary = flag.String("bin", "bin/watchbill", "the hub to measure")
@@ -49,13 +56,17 @@ func main() {
 		work(*worker, *hold)
 		return
 	}
-	if err := run(*only, *out); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends it at once
+	err := run(ctx, *only, *out)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(only, out string) error {
+func run(ctx context.Context, only, out string) error {
 	var all []result
 	before := loadAverage()
 	for _, b := range benches {
@@ -66,7 +77,7 @@ func run(only, out string) error {
 		if err != nil {
 			return err
 		}
-		rs, err := b.run(context.Background(), dir)
+		rs, err := b.run(ctx, dir)
 		_ = os.RemoveAll(dir)
 		if err != nil {
 			return fmt.Errorf("%s: %w", b.name, err)

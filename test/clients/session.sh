@@ -38,8 +38,8 @@ gives '[0-9a-f]{64}.*wss://|wss://.*[0-9a-f]{64}' ssm resume-session --session-i
 says "$first.*look at it" sessions
 gives "$first" ssm terminate-session --session-id "$first"
 gives "$first" ssm terminate-session --session-id "$first"
-over() { cli ssm describe-sessions --state History --filters "key=SessionId,value=$first" --query 'Sessions[].Status' | grep -q Terminated; }
-await "the end of the session" over
+terminated() { cli ssm describe-sessions --state History --filters "key=SessionId,value=$first" --query 'Sessions[].Status' | grep -q Terminated; }
+await "the end of the session" terminated
 gives '^None' ssm resume-session --session-id "$first" --query TokenValue
 refuses TargetNotConnected ssm start-session --target mi-00000000000000000
 refuses InvalidDocument ssm start-session --target "$node" --document-name AWS-RunShellScript

@@ -16,7 +16,11 @@ type Plan struct {
 	ResetEvery int           // bytes between two resets, on average
 	StallEvery int           // bytes between two stalls, on average
 	Stall      time.Duration // the longest stall
+	Percent    int           // of connections that are reset, or stalled, in their first 16 KiB
 }
+
+// early is where connections of Plan.Percent fail at the latest.
+const early = 16 << 10
 
 // Proxy passes connections on to a target.
 type Proxy struct {
@@ -110,17 +114,32 @@ func (p *Proxy) serve(c net.Conn) {
 	}
 	p.conns[c], p.conns[out] = true, true
 	p.mu.Unlock()
-	go p.copy(out, c)
-	p.copy(c, out)
+	go p.copy(out, c, 0)
+	p.copy(c, out, p.doom())
 }
 
-func (p *Proxy) copy(to, from net.Conn) {
+// doom is the number of bytes from the target with which a connection fails, 0 for
+// one that does not fail early.
+func (p *Proxy) doom() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.rng.IntN(100) >= p.plan.Percent {
+		return 0
+	}
+	return 1 + p.rng.IntN(early)
+}
+
+func (p *Proxy) copy(to, from net.Conn, doom int) {
 	defer func() { _ = to.Close(); _ = from.Close() }()
 	b := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(b)
 		if n > 0 {
-			if !p.fails(n, to, from) {
+			if doom -= n; doom <= 0 && doom+n > 0 {
+				if !p.doomed(to, from) {
+					return
+				}
+			} else if !p.fails(n, to, from) {
 				return
 			}
 			if _, err := to.Write(b[:n]); err != nil {
@@ -146,13 +165,33 @@ func (p *Proxy) fails(n int, to, from net.Conn) bool {
 		p.reset(from)
 	}
 	p.mu.Unlock()
-	if stall > 0 {
-		t := time.NewTimer(stall)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-p.stop:
-		}
+	p.rest(stall)
+	return !reset
+}
+
+// doomed resets or stalls a connection that is to fail; false ends it.
+func (p *Proxy) doomed(to, from net.Conn) bool {
+	p.mu.Lock()
+	reset := p.plan.Stall == 0 || p.rng.IntN(2) == 0
+	if reset {
+		p.reset(to)
+		p.reset(from)
+	}
+	p.mu.Unlock()
+	if !reset {
+		p.rest(p.plan.Stall)
 	}
 	return !reset
+}
+
+func (p *Proxy) rest(stall time.Duration) {
+	if stall <= 0 {
+		return
+	}
+	t := time.NewTimer(stall)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-p.stop:
+	}
 }

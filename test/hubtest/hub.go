@@ -17,6 +17,7 @@ import (
 	"github.com/watchbill/watchbill/internal/api/contacts"
 	"github.com/watchbill/watchbill/internal/api/incidents"
 	"github.com/watchbill/watchbill/internal/api/kms"
+	"github.com/watchbill/watchbill/internal/api/logs"
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/api/sts"
 	"github.com/watchbill/watchbill/internal/api/watchbill"
@@ -38,7 +39,7 @@ const (
 var Admin = sigv4.Credentials{AccessKeyID: "AKIAADMINADMINADMIN1", SecretAccessKey: "admin-secret-admin-secret-admin-secret-1"}
 
 // Models are the services of a hub.
-var Models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, sts.Model, watchbill.Model, kms.Model}
+var Models = []*shape.Model{ssm.Model, incidents.Model, contacts.Model, sts.Model, watchbill.Model, kms.Model, logs.Model}
 
 // Hub is a hub under test.
 type Hub struct {

@@ -199,33 +199,44 @@ func TestNoSecretIsFound(t *testing.T) {
 	hubtest.Each(t, identityFiles(), func(t *testing.T, h *hubtest.Hub) {
 		c := canaries{}
 		c.tell(t, h)
-		control := "control-" + rand.Text() // no secret: it has to be found
-		h.Must(t, "ssm", "PutParameter", &ssm.PutParameterInput{Name: new("/canary/control"), Type: ssm.ParameterTypeString, Value: &control}, nil)
-		_, metrics := h.Get(t, "/metrics")
-		places := map[string][]byte{"metrics": []byte(metrics)}
-		c.gather(t, h, places, "running: ")
-		h.End(t)
-		c.gather(t, h, places, "ended: ")
-		places["log"] = []byte(h.Log.String())
-		if !bytes.Contains(places["running: tables"], []byte(control)) {
-			t.Error("what is no secret is not found either: the search does not work")
-		}
-		size := 0
-		for place, text := range places {
-			size += len(text)
-			for what, secret := range c {
-				if len(secret) < 6 {
-					t.Fatalf("the %s is %q", what, secret)
-				}
-				for form, b := range forms(secret) {
-					if i := find(text, b); i >= 0 && len(b) >= 6 {
-						t.Errorf("%s: the %s, %s: %.200q", place, what, form, text[max(0, i-80):min(len(text), i+20)])
-					}
-				}
-			}
-		}
-		t.Logf("%d secrets looked for in %d bytes of %d places", len(c), size, len(places))
+		c.search(t, h, map[string][]byte{})
 	})
+}
+
+// search looks for the secrets in places and in all that the hub keeps and tells.
+func (c canaries) search(t *testing.T, h *hubtest.Hub, places map[string][]byte) {
+	t.Helper()
+	control := "control-" + rand.Text() // no secret: it has to be found
+	h.Must(t, "ssm", "PutParameter", &ssm.PutParameterInput{Name: new("/canary/control"), Type: ssm.ParameterTypeString, Value: &control}, nil)
+	_, metrics := h.Get(t, "/metrics")
+	places["metrics"] = []byte(metrics)
+	c.gather(t, h, places, "running: ")
+	h.End(t)
+	c.gather(t, h, places, "ended: ")
+	places["log"] = []byte(h.Log.String())
+	if !bytes.Contains(places["running: tables"], []byte(control)) {
+		t.Error("what is no secret is not found either: the search does not work")
+	}
+	size := 0
+	for place, text := range places {
+		size += len(text)
+		for what, secret := range c {
+			c.seek(t, place, text, what, secret)
+		}
+	}
+	t.Logf("%d secrets looked for in %d bytes of %d places", len(c), size, len(places))
+}
+
+func (c canaries) seek(t *testing.T, place string, text []byte, what, secret string) {
+	t.Helper()
+	if len(secret) < 6 {
+		t.Fatalf("the %s is %q", what, secret)
+	}
+	for form, b := range forms(secret) {
+		if i := find(text, b); i >= 0 && len(b) >= 6 {
+			t.Errorf("%s: the %s, %s: %.200q", place, what, form, text[max(0, i-80):min(len(text), i+20)])
+		}
+	}
 }
 
 // find is where b stands in text, -1 when it does not. A short number, such as a code

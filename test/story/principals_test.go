@@ -60,7 +60,7 @@ type principal struct {
 }
 
 func codes(json, rest, query string) map[string]string {
-	return map[string]string{"ssm": json, "watchbill": json, "ssm-contacts": json, "ssm-incidents": rest, "sts": query}
+	return map[string]string{"ssm": json, "watchbill": json, "kms": json, "logs": json, "ssm-contacts": json, "ssm-incidents": rest, "sts": query}
 }
 
 func signedBy(c sigv4.Credentials) func(hubtest.Request) hubtest.Request {
@@ -97,7 +97,7 @@ func strangers() []principal {
 			return q
 		}, badSignature},
 		{"wrong service", func(q hubtest.Request) hubtest.Request {
-			q.Credentials, q.Service = hubtest.Admin, map[string]string{"ssm": "sts", "watchbill": "ssm", "sts": "ssm", "ssm-contacts": "ssm", "ssm-incidents": "ssm-contacts"}[q.Service]
+			q.Credentials, q.Service = hubtest.Admin, map[string]string{"ssm": "sts", "watchbill": "ssm", "sts": "ssm", "kms": "ssm", "logs": "kms", "ssm-contacts": "ssm", "ssm-incidents": "ssm-contacts"}[q.Service]
 			return q
 		}, badSignature},
 		{"unserved service", func(q hubtest.Request) hubtest.Request {

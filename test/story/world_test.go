@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/contacts"
+	"github.com/watchbill/watchbill/internal/api/kms"
+	"github.com/watchbill/watchbill/internal/api/logs"
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/wire/shape"
 	"github.com/watchbill/watchbill/internal/wire/wiretest"
@@ -20,7 +22,8 @@ type world struct {
 	store *hubtest.Store
 	node  *hubtest.Node
 	// values of members, by name, or by operation and name divided by a dot
-	values map[string]string
+	values     map[string]string
+	ciphertext []byte
 }
 
 const (
@@ -51,7 +54,17 @@ func newWorld(t *testing.T, h *hubtest.Hub) *world {
 	h.Must(t, "ssm-contacts", "CreateContact", &contacts.CreateContactInput{
 		Alias: new("ann"), DisplayName: new("Ann"), Type: contacts.ContactTypePersonal, Plan: &contacts.Plan{Stages: []contacts.Stage{}},
 	}, &contact)
+	var key kms.CreateKeyOutput
+	h.Must(t, "kms", "CreateKey", nil, &key)
+	h.Must(t, "kms", "CreateAlias", &kms.CreateAliasInput{AliasName: new("alias/red"), TargetKeyId: key.KeyMetadata.KeyId}, nil)
+	var sealed kms.EncryptOutput
+	h.Must(t, "kms", "Encrypt", &kms.EncryptInput{KeyId: key.KeyMetadata.KeyId, Plaintext: []byte("s")}, &sealed)
+	w.ciphertext = sealed.CiphertextBlob
+	h.Must(t, "logs", "CreateLogGroup", &logs.CreateLogGroupInput{LogGroupName: new("red")}, nil)
+	h.Must(t, "logs", "CreateLogStream", &logs.CreateLogStreamInput{LogGroupName: new("red"), LogStreamName: new("s")}, nil)
 	w.values = map[string]string{
+		"KeyId": *key.KeyMetadata.KeyId, "TargetKeyId": *key.KeyMetadata.KeyId, "AliasName": "alias/red", "CreateAlias.AliasName": "alias/other",
+		"LogGroupName": "red", "LogStreamName": "s", "CreateLogGroup.LogGroupName": "other", "CreateLogStream.LogStreamName": "other",
 		"CommandId": *command.Command.CommandId, "AutomationExecutionId": *run.AutomationExecutionId, "ActivationId": activation,
 		"InstanceId": w.node.ID, "Target": w.node.ID, "DocumentName": "Printing", "ContactId": *contact.ContactArn,
 		"StartAutomationExecution.DocumentName": "Pausing", "AssumeRole.RoleArn": "arn:aws:iam::123456789012:role/auditor",
@@ -77,6 +90,9 @@ func (w *world) input(t *testing.T, m *shape.Model, op *shape.Operation) any {
 		}
 		if name == "Name" && strings.Contains(op.Name, "Document") && !strings.HasPrefix(op.Name, "Create") {
 			value, ok = "Printing", true
+		}
+		if name == "CiphertextBlob" {
+			v.Field(i).SetBytes(w.ciphertext)
 		}
 		if ok && !v.Field(i).IsZero() && v.Field(i).Type() == reflect.TypeFor[*string]() {
 			v.Field(i).Set(reflect.ValueOf(&value))

@@ -11,6 +11,8 @@ import (
 	"net/netip"
 	"syscall"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/lang/address"
 )
 
 // Limits of one download.
@@ -23,8 +25,8 @@ const (
 // newClient is a client that follows the rules of this package. roots may be
 // nil for those of the system.
 func newClient(loopback bool, limit int64, roots *x509.CertPool) *http.Client {
-	dialer := &net.Dialer{Timeout: connectTimeout, Control: func(_, address string, _ syscall.RawConn) error {
-		return allowed(address, loopback)
+	dialer := &net.Dialer{Timeout: connectTimeout, Control: func(_, to string, _ syscall.RawConn) error {
+		return allowed(to, loopback)
 	}}
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext,
@@ -38,22 +40,19 @@ func newClient(loopback bool, limit int64, roots *x509.CertPool) *http.Client {
 // allowed refuses addresses that no content comes from: those of this machine,
 // of the link (the metadata services of clouds are there) and of groups. It
 // sees the address that is connected to, whatever name it was found by.
-func allowed(address string, loopback bool) error {
-	a, err := netip.ParseAddrPort(address)
+func allowed(to string, loopback bool) error {
+	at, err := netip.ParseAddrPort(to)
 	if err != nil {
 		return err
 	}
-	ip := a.Addr().Unmap().WithZone("")
-	switch {
+	switch ip := address.Plain(at.Addr()); {
 	case ip.IsLoopback() && !loopback:
 		return fmt.Errorf("%s is this machine (see --allow-loopback)", ip)
-	case ip.IsUnspecified(), ip.IsLinkLocalUnicast(), ip.IsMulticast(), ip == metadata6:
+	case address.Denied(ip):
 		return fmt.Errorf("content is not fetched from %s", ip)
 	}
 	return nil
 }
-
-var metadata6 = netip.MustParseAddr("fd00:ec2::254")
 
 func redirect(r *http.Request, via []*http.Request) error {
 	switch {

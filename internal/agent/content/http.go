@@ -148,10 +148,14 @@ func (f *Fetcher) Open(ctx context.Context, address string) (io.ReadCloser, erro
 	if !errors.Is(err, errNotOurs) {
 		return nil, err
 	}
-	one := &fetch{Fetcher: f, info: info{}}
+	own := *f
+	one := &fetch{Fetcher: &own, info: info{}}
 	r, err := one.request(ctx, address)
 	if err != nil {
 		return nil, err
+	}
+	if r.URL.Host == f.Hub.Host() { // the node talks to it anyway, wherever it is
+		own.Loopback = true
 	}
 	return one.answer(r)
 }

@@ -25,7 +25,7 @@ func (s *session) place(path string) string {
 		path = rest
 	}
 	if !filepath.IsAbs(path) {
-		path = filepath.Join(s.account.home, path)
+		path = filepath.Join(s.user.Home, path)
 	}
 	return filepath.Clean(path)
 }
@@ -35,7 +35,7 @@ func (s *session) get(st *wire.Stream) {
 	open := st.Header()
 	path := s.place(open.Path)
 	var f *os.File
-	err := s.account.do(func() (err error) {
+	err := s.user.Do(func() (err error) {
 		f, err = openFile(path)
 		return err
 	})
@@ -113,7 +113,7 @@ func (s *session) put(st *wire.Stream) {
 		return
 	}
 	t := &target{path: path, open: open, sum: sha256.New()}
-	err := s.account.do(t.begin)
+	err := s.user.Do(t.begin)
 	if errors.Is(err, errDirectory) {
 		_ = st.Answer(wire.Opened{Dir: true, Path: path})
 		return
@@ -128,7 +128,7 @@ func (s *session) put(st *wire.Stream) {
 	}
 	err = t.receive(st)
 	if err == nil {
-		err = s.account.do(t.finish)
+		err = s.user.Do(t.finish)
 	}
 	exit := wire.Exit{Size: t.size, SHA256: hex.EncodeToString(t.sum.Sum(nil))}
 	if err != nil {
@@ -138,7 +138,7 @@ func (s *session) put(st *wire.Stream) {
 }
 
 func (s *session) makeDirectory(st *wire.Stream, path string) {
-	err := s.account.do(func() error {
+	err := s.user.Do(func() error {
 		if err := os.MkdirAll(path, 0o700|os.FileMode(st.Header().Mode).Perm()); err != nil {
 			return err
 		}
@@ -258,7 +258,7 @@ func (s *session) list(st *wire.Stream) {
 	r, w := io.Pipe()
 	go func() {
 		lines := json.NewEncoder(w)
-		_ = w.CloseWithError(s.account.do(func() error {
+		_ = w.CloseWithError(s.user.Do(func() error {
 			return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 				return lines.Encode(entry(root, path, d, err))
 			})

@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 
+	"github.com/watchbill/watchbill/internal/agent/account"
 	"github.com/watchbill/watchbill/internal/lang/ssmdoc"
 	"github.com/watchbill/watchbill/internal/wire/mgs"
 	wire "github.com/watchbill/watchbill/internal/wire/plane"
@@ -28,7 +30,7 @@ type session struct {
 	kind       string
 	properties map[string]any // filled
 	inputs     map[string]any
-	account    *account
+	user       *account.User
 	log        *slog.Logger
 	work       sync.WaitGroup
 }
@@ -87,7 +89,7 @@ func read(start mgs.StartSession) (*session, error) {
 	s.inputs, _ = all["i"].(map[string]any)
 	s.properties, _ = all["p"].(map[string]any)
 	if s.kind != "Port" { // connections are nobody's
-		s.account, err = accountOf(start.RunAsUser, s.elevated())
+		s.user, err = account.Find(s.want())
 	}
 	return s, err
 }
@@ -102,9 +104,12 @@ func (s *session) commands() map[string]any {
 	return m
 }
 
-func (s *session) elevated() bool {
-	text, _ := ssmdoc.Text(s.commands()["runAsElevated"])
-	return text == "true"
+// want is what the session says about its user.
+func (s *session) want() account.Want {
+	elevated, _ := ssmdoc.Text(s.commands()["runAsElevated"])
+	runAs, _ := ssmdoc.Text(s.inputs["runAsEnabled"])
+	usual, _ := ssmdoc.Text(s.inputs["runAsDefaultUser"])
+	return account.Want{Name: s.start.RunAsUser, RunAs: strings.EqualFold(runAs, "true"), Default: usual, Elevated: strings.EqualFold(elevated, "true")}
 }
 
 // line is the command line that the document gives, "" without one.

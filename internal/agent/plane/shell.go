@@ -13,11 +13,11 @@ import (
 // shell runs a login shell, or the document's commands, in a terminal.
 func (s *session) shell(st *wire.Stream) {
 	open := st.Header()
-	cmd := s.account.command(s.line())
+	cmd := command(s.user, s.line())
 	if s.kind == "Standard_Stream" {
-		cmd = exec.Command(s.account.shell)
-		cmd.Args = []string{"-" + filepath.Base(s.account.shell)}
-		s.account.prepare(cmd)
+		cmd = exec.Command(s.user.Shell)
+		cmd.Args = []string{"-" + filepath.Base(s.user.Shell)}
+		s.user.Dress(cmd)
 	}
 	inTerminal(cmd)
 	term := open.Term
@@ -74,7 +74,7 @@ func (s *session) profile() string {
 
 // exec runs the document's commands without a terminal.
 func (s *session) exec(st *wire.Stream) {
-	cmd := s.account.command(s.line())
+	cmd := command(s.user, s.line())
 	in, out, errs, err := pipes(cmd)
 	if err == nil {
 		err = cmd.Start()

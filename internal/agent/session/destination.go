@@ -7,23 +7,11 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+
+	"github.com/watchbill/watchbill/internal/lang/address"
 )
 
 var errDenied = errors.New("connections to this address are not allowed")
-
-// denied are addresses that a session never connects to: link-local ones,
-// among them the metadata services of clouds, and metadata services elsewhere.
-// The hub decides about all others.
-var denied = []netip.Prefix{
-	netip.MustParsePrefix("169.254.0.0/16"),
-	netip.MustParsePrefix("fe80::/10"),
-	netip.MustParsePrefix("fd00:ec2::/32"),
-	netip.MustParsePrefix("100.100.100.200/32"),
-	netip.MustParsePrefix("168.63.129.16/32"),
-	netip.MustParsePrefix("fd20:ce::254/128"),
-	netip.MustParsePrefix("64:ff9b::a9fe:0/112"), // link-local through NAT64
-	netip.MustParsePrefix("2002:a9fe::/32"),      // and through 6to4
-}
 
 // destination is where a port session goes.
 type destination struct {
@@ -42,20 +30,6 @@ func newDestination(host, port string) (*destination, error) {
 	return &destination{host: host, port: uint16(n)}, nil
 }
 
-// allowed refuses an address that is denied, in whatever form it is written.
-func allowed(a netip.Addr) bool {
-	a = a.Unmap().WithZone("")
-	if a.IsUnspecified() || a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
-		return false
-	}
-	for _, p := range denied {
-		if p.Contains(a) {
-			return false
-		}
-	}
-	return true
-}
-
 // addresses resolves the host. One denied address of several is left out;
 // errDenied says that there is no other.
 func (d *destination) addresses(ctx context.Context) ([]netip.Addr, error) {
@@ -65,7 +39,7 @@ func (d *destination) addresses(ctx context.Context) ([]netip.Addr, error) {
 	}
 	var out []netip.Addr
 	for _, a := range all {
-		if allowed(a) {
+		if !address.Denied(a) {
 			out = append(out, a.Unmap())
 		}
 	}

@@ -10,36 +10,29 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/watchbill/watchbill/internal/agent/account"
 	"github.com/watchbill/watchbill/internal/wire/mgs"
 )
 
 // sessionVariable marks the processes of a session.
 const sessionVariable = "WATCHBILL_SESSION_ID"
 
-// account is the user of a session's program.
-type account struct {
-	name, home, shell string
-	uid, gid          uint32
-	groups            []uint32
-	other             bool // not the user of the node program
-}
-
 // shell is a login shell on a terminal.
 func (s *session) shell() error {
 	if err := s.greet(); err != nil {
 		return err
 	}
-	a, err := s.account(false)
+	u, err := s.user(false)
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(a.shell)
-	cmd.Args[0] = "-" + filepath.Base(a.shell)
+	cmd := exec.Command(u.Shell)
+	cmd.Args[0] = "-" + filepath.Base(u.Shell)
 	profile := strings.TrimSpace(s.inputs.ShellProfile.here())
 	if profile != "" {
 		profile += "\n"
 	}
-	return s.terminal(cmd, a, profile)
+	return s.terminal(cmd, u, profile)
 }
 
 // greet prepares the client for a terminal. Without a handshake a stock client
@@ -61,11 +54,11 @@ func (s *session) interactive() error {
 	if err := s.greet(); err != nil {
 		return err
 	}
-	a, err := s.account(bool(c.RunAsElevated))
+	u, err := s.user(bool(c.RunAsElevated))
 	if err != nil {
 		return err
 	}
-	return s.terminal(commandLine(c.Commands), a, "")
+	return s.terminal(commandLine(c.Commands), u, "")
 }
 
 // nonInteractive is a command without terminal and without shell.
@@ -77,7 +70,7 @@ func (s *session) nonInteractive() error {
 	if err := s.handshake(nil); err != nil {
 		return err
 	}
-	a, err := s.account(bool(c.RunAsElevated))
+	u, err := s.user(bool(c.RunAsElevated))
 	if err != nil {
 		return err
 	}
@@ -91,7 +84,7 @@ func (s *session) nonInteractive() error {
 	if bool(c.SeparateOutputStream) && newer(s.client, "1.2.311.99999") {
 		errs = func(b []byte) error { return s.link.write(mgs.PayloadStdErr, b) }
 	}
-	state, err := s.piped(cmd, a, prefixed(c.StdOutSeparatorPrefix, out), prefixed(c.StdErrSeparatorPrefix, errs))
+	state, err := s.piped(cmd, u, prefixed(c.StdOutSeparatorPrefix, out), prefixed(c.StdErrSeparatorPrefix, errs))
 	if err != nil {
 		return err
 	}
@@ -106,19 +99,19 @@ func prefixed(prefix string, out func([]byte) error) func([]byte) error {
 	return func(b []byte) error { return out(append([]byte(prefix), b...)) }
 }
 
-// environment is what a session's program starts with: nothing of the node
-// program's own but its language and zone.
-func (s *session) environment(a account) []string {
-	env := []string{
-		"HOME=" + a.home, "USER=" + a.name, "LOGNAME=" + a.name, "SHELL=" + a.shell, "TERM=xterm-256color",
-		sessionVariable + "=" + s.id, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-	}
-	for _, name := range []string{"LANG", "LC_ALL", "TZ", "SystemRoot", "windir", "ComSpec", "TEMP", "TMP"} {
-		if value, ok := os.LookupEnv(name); ok {
-			env = append(env, name+"="+value)
-		}
-	}
-	return append(env, s.values.env...)
+// user finds as whom the session's program runs. An elevated command runs as the
+// node program whoever is named.
+func (s *session) user(elevated bool) (*account.User, error) {
+	return account.Find(account.Want{
+		Name: s.start.RunAsUser, RunAs: bool(s.inputs.RunAsEnabled), Default: s.inputs.RunAsDefaultUser, Elevated: elevated, Over: true,
+	})
+}
+
+// dress gives a program its user, and the session's mark and parameters.
+func (s *session) dress(cmd *exec.Cmd, u *account.User) {
+	u.Dress(cmd)
+	cmd.Env = append(cmd.Env, "TERM=xterm-256color", sessionVariable+"="+s.id)
+	cmd.Env = append(cmd.Env, s.values.env...)
 }
 
 // Ends of a program's output. What it left in the background may hold the

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/watchbill/watchbill/internal/agent/account"
 	"github.com/watchbill/watchbill/internal/wire/mgs"
 
 	"github.com/creack/pty"
@@ -28,18 +29,16 @@ func commandLine(text string) *exec.Cmd { return exec.Command("/bin/sh", "-c", t
 
 // terminal runs a program on a terminal until it ends. What is typed first is
 // given.
-func (s *session) terminal(cmd *exec.Cmd, a account, typed string) error {
+func (s *session) terminal(cmd *exec.Cmd, u *account.User, typed string) error {
 	ours, theirs, err := openTerminal()
 	if err != nil {
 		return fmt.Errorf("no terminal can be opened: %w", err)
 	}
 	defer ours.Close()
-	if a.other {
-		_ = theirs.Chown(int(a.uid), int(a.gid))
-	}
+	u.Own(theirs)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = theirs, theirs, theirs
-	s.dress(cmd, a)
-	cmd.SysProcAttr.Setctty = true
+	s.dress(cmd, u)
+	cmd.SysProcAttr.Setsid, cmd.SysProcAttr.Setctty = true, true
 	err = cmd.Start()
 	theirs.Close()
 	if err != nil {
@@ -121,7 +120,7 @@ func (s *session) typing(f *os.File, typed string, exited <-chan struct{}) {
 
 // piped runs a program with its outputs going separate ways and no input.
 // Bytes that stand for signals in a client's input become signals.
-func (s *session) piped(cmd *exec.Cmd, a account, stdout, stderr func([]byte) error) (*os.ProcessState, error) {
+func (s *session) piped(cmd *exec.Cmd, u *account.User, stdout, stderr func([]byte) error) (*os.ProcessState, error) {
 	var ours, theirs [2]*os.File
 	for i := range ours {
 		var err error
@@ -131,7 +130,8 @@ func (s *session) piped(cmd *exec.Cmd, a account, stdout, stderr func([]byte) er
 		defer ours[i].Close()
 	}
 	cmd.Stdout, cmd.Stderr = theirs[0], theirs[1]
-	s.dress(cmd, a)
+	s.dress(cmd, u)
+	cmd.SysProcAttr.Setsid = true
 	err := cmd.Start()
 	theirs[0].Close()
 	theirs[1].Close()

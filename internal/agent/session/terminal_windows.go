@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+
+	"github.com/watchbill/watchbill/internal/agent/account"
 )
 
 func (p platform) here() string { return p.Windows }
@@ -14,21 +16,11 @@ func commandLine(text string) *exec.Cmd {
 
 var errNoTerminal = errors.New("this node does not support sessions with a terminal on Windows")
 
-// account is the node program's own: others are not supported on Windows.
-func (s *session) account(bool) (account, error) {
-	if s.start.RunAsUser != "" || bool(s.inputs.RunAsEnabled) {
-		return account{}, errors.New("this node does not support run-as users on Windows")
-	}
-	home, _ := os.UserHomeDir()
-	return account{home: home, name: os.Getenv("USERNAME"), shell: "powershell.exe"}, nil
-}
-
-func (s *session) terminal(*exec.Cmd, account, string) error { return errNoTerminal }
+func (s *session) terminal(*exec.Cmd, *account.User, string) error { return errNoTerminal }
 
 // piped runs a program with its outputs going separate ways and no input.
-func (s *session) piped(cmd *exec.Cmd, a account, stdout, stderr func([]byte) error) (*os.ProcessState, error) {
-	cmd.Env = append(os.Environ(), s.environment(a)[5:6]...) // the session's mark
-	cmd.Env = append(cmd.Env, s.values.env...)
+func (s *session) piped(cmd *exec.Cmd, u *account.User, stdout, stderr func([]byte) error) (*os.ProcessState, error) {
+	s.dress(cmd, u)
 	cmd.Stdout, cmd.Stderr = writer(stdout), writer(stderr)
 	if err := cmd.Start(); err != nil {
 		return nil, err

@@ -31,3 +31,13 @@ func (s *Service) Keep(ctx context.Context, bucket, key string, body io.Reader) 
 	o := &object{bucket: bucket, key: key, size: p.Size, etag: hex.EncodeToString(sum.Sum(nil)), parts: []part{p}}
 	return s.keep(ctx, &call{Request: &s3.Request{Request: &http.Request{Header: http.Header{}}}}, o, true)
 }
+
+// Open reads an object for another part of the hub, which has seen to it that it may.
+// The error is an *s3.Error when there is no such bucket or key.
+func (s *Service) Open(ctx context.Context, bucket, key string) (io.ReadCloser, error) {
+	o, err := s.object(everywhere(ctx), bucket, key)
+	if err != nil {
+		return nil, err
+	}
+	return s.read(everywhere(ctx), o.parts, 0, o.size), nil
+}

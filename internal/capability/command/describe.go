@@ -100,7 +100,7 @@ func (s *Service) describe(tx *db.Tx, c *command, from changes, in *api.Describe
 	for n := range list {
 		t := list[n].target(c, nodes)
 		if ptr.Value(in.IncludeOutput) && list[n].Status.final() {
-			if err := addOutput(tx, &list[n], &t); err != nil {
+			if err := s.addOutput(tx, &list[n], &t); err != nil {
 				return nil, err
 			}
 		}
@@ -164,8 +164,8 @@ func (i *invocation) why(c *command, nodes map[string]node.Node) string {
 
 // addOutput gives the output of an invocation whose steps' outputs are whole in
 // their reports.
-func addOutput(tx *db.Tx, i *invocation, t *api.CommandTarget) error {
-	steps, err := listSteps(tx, i.CommandID, i.NodeID)
+func (s *Service) addOutput(tx *db.Tx, i *invocation, t *api.CommandTarget) error {
+	steps, err := s.listSteps(tx, i.CommandID, i.NodeID)
 	if err != nil {
 		return err
 	}

@@ -121,13 +121,13 @@ func (s *Service) ListCommandInvocations(ctx context.Context, in *ssm.ListComman
 			last := list[size-1]
 			out.NextToken = new(page.Token(cursor{db.Micros(last.Requested), last.CommandID, last.NodeID}))
 		}
-		out.CommandInvocations, err = projectInvocations(tx, list, in.Details != nil && *in.Details)
+		out.CommandInvocations, err = s.projectInvocations(tx, list, in.Details != nil && *in.Details)
 		return err
 	})
 	return out, err
 }
 
-func projectInvocations(tx *db.Tx, list []invocation, details bool) ([]ssm.CommandInvocation, error) {
+func (s *Service) projectInvocations(tx *db.Tx, list []invocation, details bool) ([]ssm.CommandInvocation, error) {
 	out := make([]ssm.CommandInvocation, 0, len(list))
 	commands := map[string]*command{}
 	for i := range list {
@@ -141,7 +141,7 @@ func projectInvocations(tx *db.Tx, list []invocation, details bool) ([]ssm.Comma
 		}
 		p := list[i].project(c)
 		if details {
-			steps, err := listSteps(tx, list[i].CommandID, list[i].NodeID)
+			steps, err := s.listSteps(tx, list[i].CommandID, list[i].NodeID)
 			if err != nil {
 				return nil, err
 			}
@@ -222,7 +222,7 @@ func (s *Service) GetCommandInvocation(ctx context.Context, in *ssm.GetCommandIn
 		if err != nil {
 			return err
 		}
-		steps, err := listSteps(tx, i.CommandID, i.NodeID)
+		steps, err := s.listSteps(tx, i.CommandID, i.NodeID)
 		if err != nil {
 			return err
 		}

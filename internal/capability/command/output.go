@@ -65,7 +65,7 @@ type view struct {
 }
 
 func (s *Service) view(tx *db.Tx, in *api.GetCommandOutputInput, size int64) (v view, err error) {
-	i, st, err := findStep(tx, *in.CommandId, *in.InstanceId, ptr.Value(in.PluginName))
+	i, st, err := s.findStep(tx, *in.CommandId, *in.InstanceId, ptr.Value(in.PluginName))
 	if err != nil {
 		return v, err
 	}
@@ -78,7 +78,7 @@ func (s *Service) view(tx *db.Tx, in *api.GetCommandOutputInput, size int64) (v 
 		CommandId: &i.CommandID, InstanceId: &i.NodeID, PluginName: &st.Name, Stream: kind, Offset: &from, Complete: new(false),
 		Status: new(string(i.Status.invocationStatus())), StatusDetails: new(string(i.Status)), ResponseCode: new(int32(st.Code)),
 	}
-	at, err := findStream(tx, i.CommandID, i.NodeID, st.Name, name)
+	at, err := s.findStream(tx, i.CommandID, i.NodeID, st.Name, name)
 	if err != nil {
 		return v, err
 	}
@@ -119,7 +119,7 @@ func (v *view) fromReport(st *step, text string, from, size int64, noMore bool) 
 }
 
 // findStep is a step of an invocation: the one of that name, or the only one.
-func findStep(tx *db.Tx, commandID, nodeID, name string) (*invocation, *step, error) {
+func (s *Service) findStep(tx *db.Tx, commandID, nodeID, name string) (*invocation, *step, error) {
 	i, err := findInvocation(tx, commandID, nodeID)
 	if err != nil {
 		return nil, nil, err
@@ -127,7 +127,7 @@ func findStep(tx *db.Tx, commandID, nodeID, name string) (*invocation, *step, er
 	if i == nil {
 		return nil, nil, &api.DoesNotExistException{Message: "The command " + commandID + " has no invocation on " + nodeID + "."}
 	}
-	steps, err := listSteps(tx, commandID, nodeID)
+	steps, err := s.listSteps(tx, commandID, nodeID)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -29,7 +29,7 @@ func TestCommandsOfANode(t *testing.T) {
 		x.ack(one, id, "")
 		x.reply(one, id, "Success", nil)
 		want("ended", one, id, true)
-		time.Sleep(2 * time.Hour)
+		<-time.After(2 * time.Hour)
 		want("ended long ago", one, id, false)
 	})
 }

@@ -83,7 +83,7 @@ func (s *Service) Replied(ctx context.Context, nodeID string, reply mgs.AgentJob
 				return err
 			}
 		}
-		if err := merge(tx, c, i, &content); err != nil {
+		if err := s.merge(tx, c, i, &content); err != nil {
 			return err
 		}
 		return s.apply(tx, c, i, e, "")
@@ -165,7 +165,7 @@ func (s *Service) refuse(ctx context.Context, nodeID, jobID string) error {
 }
 
 // merge takes over what a reply says of steps. A finished step stays as it is.
-func merge(tx *db.Tx, c *command, i *invocation, content *mgs.ReplyContent) error {
+func (s *Service) merge(tx *db.Tx, c *command, i *invocation, content *mgs.ReplyContent) error {
 	if content.DocumentTraceOutput != "" && i.Finished.IsZero() {
 		i.Trace = clean(content.DocumentTraceOutput, mgs.MaxStepOutput)
 	}
@@ -175,7 +175,7 @@ func merge(tx *db.Tx, c *command, i *invocation, content *mgs.ReplyContent) erro
 		}
 		return saveInvocation(tx, i)
 	}
-	steps, err := listSteps(tx, i.CommandID, i.NodeID)
+	steps, err := s.listSteps(tx, i.CommandID, i.NodeID)
 	if err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func merge(tx *db.Tx, c *command, i *invocation, content *mgs.ReplyContent) erro
 				continue
 			}
 			st.take(&report)
-			if err := saveStep(tx, i, st); err != nil {
+			if err := s.saveStep(tx, i, st); err != nil {
 				return err
 			}
 		}

@@ -50,7 +50,7 @@ type Service struct {
 	Mailbox   *mailbox.Mailbox
 	Nodes     *node.Service
 	Documents Documents
-	Sealer    Sealer      // of parameters, which may hold secrets
+	Sealer    Sealer      // of parameters and outputs, which may hold secrets
 	Blobs     *blob.Store // of outputs; nil keeps them in DB
 
 	// Bucket and Log keep outputs that commands want in buckets and log groups;

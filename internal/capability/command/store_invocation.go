@@ -115,10 +115,14 @@ func markDispatched(tx *db.Tx, c *command, list []invocation) error {
 	return err
 }
 
-func saveStep(tx *db.Tx, i *invocation, s *step) error {
-	_, err := tx.Exec(`update command_step set status = $6, code = $7, output = $8, stdout = $9, stderr = $10, started = $11, finished = $12
+func (s *Service) saveStep(tx *db.Tx, i *invocation, st *step) error {
+	outputs, err := s.sealOutputs(tx, i, st)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`update command_step set status = $6, code = $7, output = '', stdout = '', stderr = '', outputs = $8, started = $9, finished = $10
 		where account = $1 and region = $2 and command_id = $3 and node_id = $4 and position = $5`,
-		tx.Scope.Account, tx.Scope.Region, i.CommandID, i.NodeID, s.Position, s.Status, s.Code, s.Output, s.Stdout, s.Stderr, db.Micros(s.Started), db.Micros(s.Finished))
+		tx.Scope.Account, tx.Scope.Region, i.CommandID, i.NodeID, st.Position, st.Status, st.Code, outputs, db.Micros(st.Started), db.Micros(st.Finished))
 	return err
 }
 
@@ -130,13 +134,17 @@ func closeSteps(tx *db.Tx, i *invocation) error {
 	return err
 }
 
-func listSteps(tx *db.Tx, commandID, nodeID string) ([]step, error) {
+func (s *Service) listSteps(tx *db.Tx, commandID, nodeID string) ([]step, error) {
 	f := scoped(tx).And("command_id = ?", commandID).And("node_id = ?", nodeID)
-	query := "select position, name, plugin, status, code, output, stdout, stderr, started, finished from command_step" + f.Where() + " order by position"
-	return db.Rows(tx, query, f.Args, func(r *sql.Rows) (s step, err error) {
+	query := "select position, name, plugin, status, code, output, stdout, stderr, outputs, started, finished from command_step" + f.Where() + " order by position"
+	return db.Rows(tx, query, f.Args, func(r *sql.Rows) (st step, err error) {
 		var started, finished int64
-		err = r.Scan(&s.Position, &s.Name, &s.Plugin, &s.Status, &s.Code, &s.Output, &s.Stdout, &s.Stderr, &started, &finished)
-		s.Started, s.Finished = db.FromMicros(started), db.FromMicros(finished)
-		return s, err
+		var outputs []byte
+		err = r.Scan(&st.Position, &st.Name, &st.Plugin, &st.Status, &st.Code, &st.Output, &st.Stdout, &st.Stderr, &outputs, &started, &finished)
+		st.Started, st.Finished = db.FromMicros(started), db.FromMicros(finished)
+		if err == nil {
+			err = s.openOutputs(tx, commandID, nodeID, &st, outputs)
+		}
+		return st, err
 	})
 }

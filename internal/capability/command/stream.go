@@ -47,7 +47,7 @@ func (s *Service) Output(ctx context.Context, nodeID string, out mgs.JobOutput) 
 			length, end = out.Offset+int64(len(out.Data)), out.End
 			return nil
 		}
-		length, end, err = appendOutput(tx, i, &out, key)
+		length, end, err = s.appendOutput(tx, i, &out, key)
 		return err
 	})
 	return length, end, err
@@ -66,7 +66,7 @@ func (s *Service) keepPiece(ctx context.Context, nodeID string, out *mgs.JobOutp
 		return "", nil //nolint:nilerr // refused where the piece is taken
 	}
 	err = s.DB.View(ctx, func(tx *db.Tx) error {
-		steps, err := listSteps(tx, commandID, nodeID)
+		steps, err := s.listSteps(tx, commandID, nodeID)
 		if err != nil {
 			return err
 		}
@@ -75,7 +75,7 @@ func (s *Service) keepPiece(ctx context.Context, nodeID string, out *mgs.JobOutp
 				key = fmt.Sprintf("%s%d/%s/%012d-%d", nodePrefix(tx.Scope, commandID, nodeID), st.Position, out.Stream, out.Offset, len(out.Data))
 			}
 		}
-		at, err := findStream(tx, commandID, nodeID, out.Step, out.Stream)
+		at, err := s.findStream(tx, commandID, nodeID, out.Step, out.Stream)
 		if err == nil && at.Length != out.Offset {
 			key = ""
 		}
@@ -84,7 +84,11 @@ func (s *Service) keepPiece(ctx context.Context, nodeID string, out *mgs.JobOutp
 	if err != nil || key == "" {
 		return "", err
 	}
-	_, err = s.Blobs.Put(ctx, key, bytes.NewReader(out.Data))
+	sealed, err := s.sealPiece(ctx, db.ScopeOf(ctx), commandID, nodeID, out)
+	if err != nil {
+		return "", err
+	}
+	_, err = s.Blobs.Put(ctx, key, bytes.NewReader(sealed))
 	return key, err
 }
 
@@ -101,25 +105,28 @@ func streamFilter(tx *db.Tx, commandID, nodeID, step, name string) *db.Filter {
 	return scoped(tx).And("command_id = ?", commandID).And("node_id = ?", nodeID).And("step = ?", step).And("stream = ?", name)
 }
 
-func findStream(tx *db.Tx, commandID, nodeID, step, name string) (stream, error) {
+func (s *Service) findStream(tx *db.Tx, commandID, nodeID, step, name string) (stream, error) {
 	f := streamFilter(tx, commandID, nodeID, step, name)
 	out := stream{Total: -1}
 	err := tx.QueryRow("select length, total, hash from command_stream"+f.Where(), f.Args...).Scan(&out.Length, &out.Total, &out.Hash)
 	if errors.Is(err, sql.ErrNoRows) {
 		return out, nil
 	}
+	if err == nil {
+		out.Hash, err = s.openHash(tx, out.Hash, streamPlace(tx.Scope, commandID, nodeID, step, name))
+	}
 	return out, err
 }
 
-func appendOutput(tx *db.Tx, i *invocation, out *mgs.JobOutput, key string) (length int64, end bool, err error) {
-	steps, err := listSteps(tx, i.CommandID, i.NodeID)
+func (s *Service) appendOutput(tx *db.Tx, i *invocation, out *mgs.JobOutput, key string) (length int64, end bool, err error) {
+	steps, err := s.listSteps(tx, i.CommandID, i.NodeID)
 	if err != nil {
 		return 0, false, err
 	}
 	if !hasStep(steps, out.Step) {
 		return 0, false, fmt.Errorf("%w: a piece of output that no step has", ErrContent)
 	}
-	at, err := findStream(tx, i.CommandID, i.NodeID, out.Step, out.Stream)
+	at, err := s.findStream(tx, i.CommandID, i.NodeID, out.Step, out.Stream)
 	switch {
 	case err != nil:
 		return 0, false, err
@@ -129,14 +136,14 @@ func appendOutput(tx *db.Tx, i *invocation, out *mgs.JobOutput, key string) (len
 		return at.Length, at.Total >= 0, nil
 	}
 	if len(out.Data) > 0 {
-		if err := insertPiece(tx, i, out, key); err != nil {
+		if err := s.insertPiece(tx, i, out, key); err != nil {
 			return 0, false, err
 		}
 	}
 	if err := at.add(out); err != nil {
 		return 0, false, err
 	}
-	if err := saveStream(tx, i, out, &at); err != nil {
+	if err := s.saveStream(tx, i, out, &at); err != nil {
 		return 0, false, err
 	}
 	return at.Length, out.End, tx.Notify(topic(tx.Scope, i.CommandID))
@@ -151,13 +158,16 @@ func hasStep(steps []step, name string) bool {
 	return false
 }
 
-func insertPiece(tx *db.Tx, i *invocation, out *mgs.JobOutput, key string) error {
-	data := out.Data
-	if key != "" {
-		data = []byte{}
+func (s *Service) insertPiece(tx *db.Tx, i *invocation, out *mgs.JobOutput, key string) error {
+	data := []byte{}
+	if key == "" {
+		var err error
+		if data, err = s.sealPiece(tx.Context(), tx.Scope, i.CommandID, i.NodeID, out); err != nil {
+			return err
+		}
 	}
-	_, err := tx.Exec(`insert into command_output(account, region, command_id, node_id, step, stream, position, data, length, blob)
-		values($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+	_, err := tx.Exec(`insert into command_output(account, region, command_id, node_id, step, stream, position, data, length, blob, sealed)
+		values($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1)`,
 		tx.Scope.Account, tx.Scope.Region, i.CommandID, i.NodeID, out.Step, out.Stream, out.Offset, data, len(out.Data), key)
 	return err
 }
@@ -189,11 +199,15 @@ func (st *stream) sum() (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-func saveStream(tx *db.Tx, i *invocation, out *mgs.JobOutput, st *stream) error {
-	_, err := tx.Exec(`insert into command_stream(account, region, command_id, node_id, step, stream, length, total, hash)
+func (s *Service) saveStream(tx *db.Tx, i *invocation, out *mgs.JobOutput, st *stream) error {
+	hash, err := s.Sealer.Seal(tx.Context(), st.Hash, streamPlace(tx.Scope, i.CommandID, i.NodeID, out.Step, out.Stream))
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`insert into command_stream(account, region, command_id, node_id, step, stream, length, total, hash)
 		values($1, $2, $3, $4, $5, $6, $7, $8, $9)
 		on conflict(account, region, command_id, node_id, step, stream) do update set length = excluded.length, total = excluded.total, hash = excluded.hash`,
-		tx.Scope.Account, tx.Scope.Region, i.CommandID, i.NodeID, out.Step, out.Stream, st.Length, st.Total, st.Hash)
+		tx.Scope.Account, tx.Scope.Region, i.CommandID, i.NodeID, out.Step, out.Stream, st.Length, st.Total, hash)
 	return err
 }
 
@@ -202,14 +216,19 @@ type piece struct {
 	Position, Length int64
 	Data             []byte
 	Blob             string // key of the data when it is not in the row
+	Sealed           bool
+	Place            string // for which the data is sealed
 }
 
 // pieces are those of a stream that hold bytes from a position on, as many as
 // size bytes need.
 func pieces(tx *db.Tx, f *db.Filter, from, size int64) ([]piece, error) {
 	f.And("position + length > ?", from).And("position < ?", from+size)
-	return db.Rows(tx, "select position, length, data, blob from command_output"+f.Where()+" order by position", f.Args, func(r *sql.Rows) (p piece, err error) {
-		return p, r.Scan(&p.Position, &p.Length, &p.Data, &p.Blob)
+	return db.Rows(tx, "select position, length, data, blob, sealed, step, stream, command_id, node_id from command_output"+f.Where()+" order by position", f.Args, func(r *sql.Rows) (p piece, err error) {
+		var step, stream, commandID, nodeID string
+		err = r.Scan(&p.Position, &p.Length, &p.Data, &p.Blob, &p.Sealed, &step, &stream, &commandID, &nodeID)
+		p.Place = piecePlace(streamPlace(tx.Scope, commandID, nodeID, step, stream), p.Position)
+		return p, err
 	})
 }
 
@@ -222,6 +241,12 @@ func (s *Service) read(ctx context.Context, list []piece, from, size int64) ([]b
 			var err error
 			if data, err = s.readBlob(ctx, p.Blob); err != nil {
 				return nil, err
+			}
+		}
+		if p.Sealed {
+			var err error
+			if data, err = s.Sealer.Open(ctx, data, p.Place); err != nil {
+				return nil, fmt.Errorf("command: an output at %d: %w", p.Position, err)
 			}
 		}
 		skip := from + int64(len(out)) - p.Position

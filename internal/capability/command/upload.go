@@ -91,7 +91,7 @@ func (s *Service) upload(ctx context.Context, r *task.Run) error {
 		if c, err = findCommand(tx, commandID, false); err != nil || c == nil {
 			return err
 		}
-		steps, err = listSteps(tx, commandID, nodeID)
+		steps, err = s.listSteps(tx, commandID, nodeID)
 		return err
 	})
 	if err != nil {

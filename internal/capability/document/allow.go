@@ -19,15 +19,39 @@ func (s *Service) allowContent(ctx context.Context, content string, attachments 
 		}
 	}
 	for _, a := range attachments {
-		if a.Key != ssm.AttachmentsSourceKeyAttachmentReference || len(a.Values) != 1 {
-			continue
-		}
-		name, _, _ := strings.Cut(a.Values[0], "/")
-		if err := s.Allow(ctx, "ssm:GetDocument", arn.SSM(db.ScopeOf(ctx), "document/"+name)); err != nil {
+		if err := s.allowSource(ctx, a); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// allowSource asks for one attachment: a document, or an object. A directory is asked
+// for as all that is below it.
+func (s *Service) allowSource(ctx context.Context, a ssm.AttachmentsSource) error {
+	if len(a.Values) != 1 {
+		return nil // refused elsewhere
+	}
+	if a.Key == ssm.AttachmentsSourceKeyAttachmentReference {
+		from, err := reference(a.Values[0])
+		if err != nil {
+			return err
+		}
+		name := from.Document
+		if !arn.Is(name) {
+			name = arn.SSM(db.ScopeOf(ctx), "document/"+name)
+		}
+		return s.Allow(ctx, "ssm:GetDocument", name)
+	}
+	address := a.Values[0]
+	if a.Key == ssm.AttachmentsSourceKeySourceUrl {
+		address = strings.TrimSuffix(address, "/") + "/*"
+	}
+	bucket, key, ok := object(address, s.host())
+	if !ok {
+		return nil
+	}
+	return s.Allow(ctx, "s3:GetObject", "arn:aws:s3:::"+bucket+"/"+key)
 }
 
 // passedRoles are the roles written in a runbook: assumeRole itself, or the

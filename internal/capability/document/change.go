@@ -83,6 +83,9 @@ func (s *Service) deleteOne(tx *db.Tx, h *head, selector, versionName string) er
 	if v.Number == h.Default {
 		return &ssm.InvalidDocumentOperation{Message: "The default version cannot be deleted. Make another version the default, or delete the document."}
 	}
+	if err := s.dropFiles(tx, h, v); err != nil {
+		return err
+	}
 	if err := dropVersion(tx, h, v.Number); err != nil {
 		return err
 	}
@@ -107,6 +110,9 @@ func (s *Service) deleteWhole(tx *db.Tx, h *head) error {
 		if err := inUse(tx, h.Name); err != nil {
 			return err
 		}
+	}
+	if err := s.dropAllFiles(tx, h); err != nil {
+		return err
 	}
 	if err := deleteAll(tx, h); err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"strings"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
@@ -46,6 +45,9 @@ func (s *Service) CreateDocument(ctx context.Context, in *ssm.CreateDocumentInpu
 	if err := s.allowContent(ctx, v.Content, v.Attachments); err != nil {
 		return nil, err
 	}
+	if len(v.Attachments) > 0 {
+		begin(v, ssm.DocumentStatusCreating)
+	}
 	if h.Type == ssm.DocumentTypeAutomationChangeTemplate {
 		v.Review = ssm.ReviewStatusNotReviewed
 	}
@@ -62,6 +64,9 @@ func (s *Service) CreateDocument(ctx context.Context, in *ssm.CreateDocumentInpu
 			return err
 		}
 		if err := createVersion(tx, h, v); err != nil {
+			return err
+		}
+		if err := s.settle(tx, h, v); err != nil {
 			return err
 		}
 		if err := setTags(tx, name, tags); err != nil {
@@ -111,6 +116,9 @@ func (s *Service) UpdateDocument(ctx context.Context, in *ssm.UpdateDocumentInpu
 		if err := saveHead(tx, h); err != nil {
 			return err
 		}
+		if err := s.settle(tx, h, v); err != nil {
+			return err
+		}
 		if out.DocumentDescription, err = describe(tx, h, v, doc); err != nil {
 			return err
 		}
@@ -157,6 +165,11 @@ func nextVersion(tx *db.Tx, h *head, in *ssm.UpdateDocumentInput) (*version, *ss
 	}
 	if in.Attachments != nil {
 		v.Attachments = in.Attachments
+	} else if err := inherit(tx, h, latest, v); err != nil {
+		return nil, nil, err
+	}
+	if len(in.Attachments) > 0 {
+		begin(v, ssm.DocumentStatusUpdating)
 	}
 	if latest.Review != "" {
 		v.Review = ssm.ReviewStatusNotReviewed
@@ -165,7 +178,11 @@ func nextVersion(tx *db.Tx, h *head, in *ssm.UpdateDocumentInput) (*version, *ss
 	if err != nil {
 		return nil, nil, err
 	}
-	if v.Hash == latest.Hash {
+	var refused *refusal
+	if errors.As(verify(doc, v.inherited), &refused) {
+		return nil, nil, &ssm.InvalidDocumentContent{Message: refused.text}
+	}
+	if v.Hash == latest.Hash && latest.Status != ssm.DocumentStatusFailed {
 		return nil, nil, &ssm.DuplicateDocumentContent{Message: "The content of the document matches its latest version. Change the content and try again."}
 	}
 	return v, doc, nil
@@ -206,40 +223,15 @@ func check(documentType ssm.DocumentType, v *version) (*ssmdoc.Document, error) 
 	case err != nil:
 		return nil, &ssm.InvalidDocumentContent{Message: err.Error()}
 	}
-	for _, a := range v.Attachments {
-		if err := checkAttachment(a); err != nil {
-			return nil, err
-		}
+	from, err := sources(v, doc)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkSums(doc, from); err != nil {
+		return nil, err
 	}
 	v.Hash, v.Schema, v.Platforms = ssmdoc.Hash([]byte(v.Content)), doc.SchemaVersion, platforms(doc, documentType)
 	return doc, nil
-}
-
-// checkAttachment wants the values that a key has: one URL, or
-// DOCUMENT/VERSION/FILE. File names keep to letters, digits, _, - and dots.
-func checkAttachment(a ssm.AttachmentsSource) error {
-	if len(a.Values) != 1 {
-		return fault.Validation("An attachment source %s has exactly one value.", a.Key)
-	}
-	parts := strings.Split(a.Values[0], "/")
-	if a.Key == ssm.AttachmentsSourceKeyAttachmentReference && len(parts) != 3 {
-		return fault.Validation("An AttachmentReference has the form document/version/file.")
-	}
-	if name := attachmentName(a); name == "." || name == ".." || strings.ContainsAny(name, "/\\") {
-		return fault.Validation("The attachment name is not valid.")
-	}
-	return nil
-}
-
-// attachmentName is the file name that an attachment goes by.
-func attachmentName(a ssm.AttachmentsSource) string {
-	if a.Name != nil {
-		return *a.Name
-	}
-	if len(a.Values) == 0 || a.Key == ssm.AttachmentsSourceKeySourceUrl {
-		return ""
-	}
-	return path.Base(a.Values[0])
 }
 
 // record writes a fact about a version of a document.

@@ -49,14 +49,11 @@ func (s *Service) GetDocument(ctx context.Context, in *ssm.GetDocumentInput) (*s
 		out = &ssm.GetDocumentOutput{
 			Name: new(h.Name), Content: new(string(content)), CreatedDate: new(v.Created), DisplayName: some(v.DisplayName),
 			DocumentFormat: format, DocumentType: h.Type, DocumentVersion: new(number(v.Number)), VersionName: some(v.Name),
-			Requires: v.Requires, ReviewStatus: v.Review, Status: ssm.DocumentStatusActive,
+			Requires: v.Requires, ReviewStatus: v.Review, Status: cmp.Or(v.Status, ssm.DocumentStatusActive), StatusInformation: some(v.StatusInformation),
 		}
-		for _, a := range v.Attachments {
-			if name := attachmentName(a); name != "" {
-				out.AttachmentsContent = append(out.AttachmentsContent, ssm.AttachmentContent{Name: new(name), Url: new(a.Values[0])})
-			}
-		}
-		return nil
+		files, err := filesOf(tx, h, v)
+		out.AttachmentsContent = s.attachmentsContent(files, tx.Now)
+		return err
 	})
 	return out, err
 }
@@ -87,13 +84,13 @@ func describe(tx *db.Tx, h *head, v *version, doc *ssmdoc.Document) (*ssm.Docume
 		VersionName: some(v.Name), DisplayName: some(v.DisplayName), DocumentFormat: v.Format,
 		Hash: new(v.Hash), HashType: ssm.DocumentHashTypeSha256, SchemaVersion: some(v.Schema), TargetType: some(v.TargetType),
 		PlatformTypes: v.Platforms, Requires: v.Requires, Author: some(v.Author), ReviewStatus: v.Review,
-		Status: ssm.DocumentStatusActive, Description: some(doc.Description), Parameters: parameters(doc),
+		Status: cmp.Or(v.Status, ssm.DocumentStatusActive), StatusInformation: some(v.StatusInformation), Description: some(doc.Description), Parameters: parameters(doc),
 	}
-	for _, a := range v.Attachments {
-		if name := attachmentName(a); name != "" {
-			d.AttachmentsInformation = append(d.AttachmentsInformation, ssm.AttachmentInformation{Name: new(name)})
-		}
+	files, err := filesOf(tx, h, v)
+	if err != nil {
+		return nil, err
 	}
+	d.AttachmentsInformation = attachmentsInformation(v, files)
 	if h.Owner == amazon {
 		return d, nil
 	}

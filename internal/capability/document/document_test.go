@@ -10,11 +10,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/platform/blob"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/db/dbtest"
 	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/platform/journal/journaltest"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
+	"github.com/watchbill/watchbill/internal/platform/task"
+	"github.com/watchbill/watchbill/internal/platform/task/tasktest"
 	"github.com/watchbill/watchbill/internal/wire/fault"
 )
 
@@ -30,8 +33,14 @@ func in(accountID string) context.Context {
 
 func each(t *testing.T, f func(t *testing.T, s *Service)) {
 	t.Helper()
-	dbtest.Each(t, []db.Migrations{journal.Migrations, tagging.Migrations, Migrations}, func(t *testing.T, d *db.DB) {
-		f(t, New(Service{DB: d, Journal: journaltest.New(t, d), Allow: allowAll}))
+	dbtest.Each(t, []db.Migrations{journal.Migrations, tagging.Migrations, task.Migrations, Migrations}, func(t *testing.T, d *db.DB) {
+		blobs, err := blob.Open(t.Context(), "mem://")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := New(Service{DB: d, Journal: journaltest.New(t, d), Allow: allowAll, Tasks: tasktest.New(t, d), Blobs: blobs, Key: []byte("key"), Object: objects, MaxFile: 1000})
+		s.SetURL("https://hub.example:8443/")
+		f(t, s)
 	})
 }
 
@@ -84,13 +93,13 @@ func TestCreateDescribesTheDocument(t *testing.T) {
 		made := create(t, s, "Say", func(in *ssm.CreateDocumentInput) {
 			in.VersionName, in.TargetType = new("first"), new("/AWS::EC2::Instance")
 			in.Tags = []ssm.Tag{{Key: new("Team"), Value: new("ops")}}
-			in.Attachments = []ssm.AttachmentsSource{{Key: ssm.AttachmentsSourceKeyS3FileUrl, Values: []string{"https://s3/x/tool.zip"}}}
+			in.Attachments = []ssm.AttachmentsSource{{Key: ssm.AttachmentsSourceKeyS3FileUrl, Values: []string{"s3://files/x/tool.zip"}}}
 		})
 		want := &ssm.DocumentDescription{
 			Name: new("Say"), Owner: new(account), DocumentType: ssm.DocumentTypeCommand, DocumentFormat: ssm.DocumentFormatYaml,
 			DocumentVersion: new("1"), DefaultVersion: new("1"), LatestVersion: new("1"), VersionName: new("first"),
 			HashType: ssm.DocumentHashTypeSha256, SchemaVersion: new("2.2"), TargetType: new("/AWS::EC2::Instance"), Description: new("says one"),
-			PlatformTypes: []ssm.PlatformType{"Linux", "MacOS"}, Author: new("arn:aws:iam::123456789012:user/ann"), Status: ssm.DocumentStatusActive,
+			PlatformTypes: []ssm.PlatformType{"Linux", "MacOS"}, Author: new("arn:aws:iam::123456789012:user/ann"), Status: ssm.DocumentStatusCreating,
 			Parameters:             []ssm.DocumentParameter{{Name: new("who"), Type: "StringList", DefaultValue: new(`["you"]`)}},
 			Tags:                   []ssm.Tag{{Key: new("Team"), Value: new("ops")}},
 			AttachmentsInformation: []ssm.AttachmentInformation{{Name: new("tool.zip")}},

@@ -1,6 +1,7 @@
 package document
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"maps"
@@ -41,7 +42,7 @@ func (s *Service) ListDocumentVersions(ctx context.Context, in *ssm.ListDocument
 			out.DocumentVersions = append(out.DocumentVersions, ssm.DocumentVersionInfo{
 				Name: new(h.Name), DocumentVersion: new(number(v.Number)), VersionName: some(v.Name), DisplayName: some(v.DisplayName),
 				CreatedDate: new(v.Created), IsDefaultVersion: new(v.Number == h.Default), DocumentFormat: v.Format,
-				Status: ssm.DocumentStatusActive, ReviewStatus: v.Review,
+				Status: cmp.Or(v.Status, ssm.DocumentStatusActive), ReviewStatus: v.Review,
 			})
 		}
 		return nil
@@ -133,7 +134,7 @@ func (f *filters) list(tx *db.Tx, after position, limit int) ([]listed, error) {
 }
 
 const selectDocuments = `select v.version, v.version_name, v.display_name, v.format, v.hash, v.schema_version, v.target_type, v.author,
-	v.platforms, v.requires, v.attachments, v.review, v.created,
+	v.platforms, v.requires, v.attachments, v.review, v.created, v.status, v.status_information, v.fetch_id,
 	d.account, d.region, d.name, d.type, d.default_version, d.latest_version, d.last_version, d.created
 	from document_document d join document_version v
 	on v.account = d.account and v.region = d.region and v.name = d.name and v.version = d.default_version`

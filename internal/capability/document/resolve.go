@@ -53,6 +53,9 @@ func (s *Service) Resolve(tx *db.Tx, name, version string) (*Resolved, error) {
 	if err != nil {
 		return nil, err
 	}
+	if v.Status != "" && v.Status != ssm.DocumentStatusActive {
+		return nil, &ssm.InvalidDocument{Message: fmt.Sprintf("Version %d of document %s is %s. %s", v.Number, h.Name, v.Status, v.StatusInformation)}
+	}
 	doc, err := s.parsed.get(v)
 	if err != nil {
 		return nil, fmt.Errorf("document %s version %d: stored content: %w", h.Name, v.Number, err)

@@ -1,14 +1,19 @@
 package document
 
 import (
+	"cmp"
 	"context"
 	"embed"
+	"io"
+	"net/http"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/platform/authz"
+	"github.com/watchbill/watchbill/internal/platform/blob"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/platform/tagging"
+	"github.com/watchbill/watchbill/internal/platform/task"
 	"github.com/watchbill/watchbill/internal/wire"
 )
 
@@ -35,6 +40,18 @@ type Service struct {
 	// nil stands for authz.Require.
 	Allow func(ctx context.Context, action string, resources ...string) error
 
+	// Attachments: where they are kept, the key that signs their URLs (32 bytes), and the
+	// bytes that all of one version may have; 0 stands for 1 GiB.
+	Tasks   *task.Engine
+	Blobs   *blob.Store
+	Key     []byte
+	MaxFile int64
+	// Object opens an object of the hub's own buckets for a caller who was allowed to
+	// read it; an *s3.Error says that there is none. Web fetches from elsewhere.
+	Object func(ctx context.Context, bucket, key string) (io.ReadCloser, error)
+	Web    *http.Client
+
+	base   string
 	parsed *cache
 }
 
@@ -44,11 +61,17 @@ func New(s Service) *Service {
 	if s.Allow == nil {
 		s.Allow = authz.Require
 	}
+	s.MaxFile = cmp.Or(s.MaxFile, maxFile)
+	out := &s
+	if s.Tasks != nil {
+		s.Tasks.Handle(fetchTask, out.fetch)
+		s.Tasks.Handle(dropTask, out.drop)
+	}
 	tagging.Register(kind, func(tx *db.Tx, id string) error {
 		_, err := ownHead(tx, selectHead, id)
 		return err
 	})
-	return &s
+	return out
 }
 
 // Operations are the bindings of the package's operations.

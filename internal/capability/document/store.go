@@ -1,6 +1,7 @@
 package document
 
 import (
+	"cmp"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -41,6 +42,11 @@ type version struct {
 	Attachments []ssm.AttachmentsSource
 	Review      ssm.ReviewStatus
 	Created     time.Time
+
+	Status            ssm.DocumentStatus // "" as Active
+	StatusInformation string
+	inherited         []file // taken over from the version before
+	Fetch             string // id of the task that gets the attachments
 }
 
 const headColumns = `account, region, name, type, default_version, latest_version, last_version, created`
@@ -108,16 +114,17 @@ func saveHead(tx *db.Tx, h *head) error {
 }
 
 const (
-	listColumns    = `version, version_name, display_name, format, hash, schema_version, target_type, author, platforms, requires, attachments, review, created`
+	listColumns    = `version, version_name, display_name, format, hash, schema_version, target_type, author, platforms, requires, attachments, review, created, status, status_information, fetch_id`
 	versionColumns = listColumns + `, content`
 	insertVersion  = `insert into document_version(account, region, name, ` + versionColumns + `)
-	values($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`
+	values($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`
 )
 
 func createVersion(tx *db.Tx, h *head, v *version) error {
 	platforms, requires, attachments := encode(v.Platforms), encode(v.Requires), encode(v.Attachments)
 	_, err := tx.Exec(insertVersion, h.Account, h.Region, h.Name, v.Number, v.Name, v.DisplayName, string(v.Format), v.Hash, v.Schema,
-		v.TargetType, v.Author, platforms, requires, attachments, string(v.Review), db.Micros(v.Created), v.Content)
+		v.TargetType, v.Author, platforms, requires, attachments, string(v.Review), db.Micros(v.Created),
+		string(cmp.Or(v.Status, ssm.DocumentStatusActive)), v.StatusInformation, v.Fetch, v.Content)
 	if err != nil {
 		return fmt.Errorf("document %s: add version %d: %w", h.Name, v.Number, err)
 	}
@@ -140,6 +147,7 @@ func scanVersion(row interface{ Scan(...any) error }, more ...any) (*version, er
 	to := []any{
 		&v.Number, &v.Name, &v.DisplayName, &v.Format, &v.Hash, &v.Schema, &v.TargetType, &v.Author,
 		&platforms, &requires, &attachments, &v.Review, &created,
+		&v.Status, &v.StatusInformation, &v.Fetch,
 	}
 	if err := row.Scan(append(to, more...)...); err != nil {
 		return nil, err
@@ -212,6 +220,7 @@ func listVersions(tx *db.Tx, h *head, below int64, limit int) ([]*version, error
 }
 
 var deleteRows = []string{
+	`delete from document_file where account = $1 and region = $2 and name = $3`,
 	`delete from document_review where account = $1 and region = $2 and name = $3`,
 	`delete from document_share where account = $1 and region = $2 and name = $3`,
 	`delete from document_version where account = $1 and region = $2 and name = $3`,

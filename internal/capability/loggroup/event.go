@@ -54,7 +54,7 @@ func (s *Service) PutLogEvents(ctx context.Context, in *logs.PutLogEventsInput) 
 		var accepted []logs.InputLogEvent
 		accepted, out.RejectedLogEventsInfo = sift(in.LogEvents, tx.Now, g.retention)
 		for _, e := range accepted {
-			if err := x.add(tx, g.name, e); err != nil {
+			if err := s.add(tx, x, g.name, e); err != nil {
 				return err
 			}
 		}
@@ -64,14 +64,18 @@ func (s *Service) PutLogEvents(ctx context.Context, in *logs.PutLogEventsInput) 
 }
 
 // add appends an event to a stream.
-func (x *stream) add(tx *db.Tx, group string, e logs.InputLogEvent) error {
+func (s *Service) add(tx *db.Tx, x *stream, group string, e logs.InputLogEvent) error {
 	at := *e.Timestamp
 	if x.first == 0 || at < x.first {
 		x.first = at
 	}
 	x.last, x.ingest = max(x.last, at), millis(tx.Now)
 	x.next++
-	return insertEvent(tx, group, event{stream: x.name, at: at, seq: x.next, ingested: x.ingest, message: strings.ReplaceAll(*e.Message, "\x00", "\uFFFD")})
+	row := event{stream: x.name, at: at, seq: x.next, ingested: x.ingest, message: strings.ReplaceAll(*e.Message, "\x00", "\uFFFD")}
+	if err := s.sealMessage(tx, group, &row); err != nil {
+		return err
+	}
+	return insertEvent(tx, group, row)
 }
 
 // checkBatch refuses a batch as a whole.
@@ -171,6 +175,9 @@ func (s *Service) GetLogEvents(ctx context.Context, in *logs.GetLogEventsInput) 
 		return err
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := s.openMessages(ctx, name, found); err != nil {
 		return nil, err
 	}
 	found = fitting(found)

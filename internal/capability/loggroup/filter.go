@@ -112,6 +112,9 @@ func (s *Service) FilterLogEvents(ctx context.Context, in *logs.FilterLogEventsI
 	if err != nil {
 		return nil, err
 	}
+	if err := s.openMessages(ctx, name, seen); err != nil {
+		return nil, err
+	}
 	return search(name, seen, p, page.Limit(in.Limit, mostEvents)), nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"github.com/watchbill/watchbill/internal/platform/identity"
 	"github.com/watchbill/watchbill/internal/platform/journal"
 	"github.com/watchbill/watchbill/internal/platform/journal/journaltest"
+	"github.com/watchbill/watchbill/internal/platform/seal"
 	"github.com/watchbill/watchbill/internal/platform/task"
 	"github.com/watchbill/watchbill/internal/wire/fault"
 	"github.com/watchbill/watchbill/internal/wire/wiretest"
@@ -34,9 +36,18 @@ type fixture struct {
 	caller identity.Caller
 }
 
+func sealer(t *testing.T) *seal.Sealer {
+	t.Helper()
+	s, err := seal.OpenFile(filepath.Join(t.TempDir(), "seal.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func newFixture(t *testing.T, d *db.DB) *fixture {
 	f := &fixture{t: t, tasks: task.New(d, slog.New(slog.DiscardHandler)), caller: identity.Caller{ARN: "arn:aws:iam::123456789012:user/ada", Kind: identity.User}}
-	s := loggroup.New(loggroup.Service{DB: d, Tasks: f.tasks, Journal: journaltest.New(t, d), Session: func(_ context.Context, node, session string) (bool, error) {
+	s := loggroup.New(loggroup.Service{DB: d, Tasks: f.tasks, Journal: journaltest.New(t, d), Sealer: sealer(t), Session: func(_ context.Context, node, session string) (bool, error) {
 		return node == "mi-1" && session == "ada-1", nil
 	}, Command: func(_ context.Context, node, command string) (bool, error) {
 		return node == "mi-1" && command == "0b9be6a5-7f2f-4b8e-9a51-0d3a5ad0c001", nil
@@ -265,7 +276,7 @@ func TestPruning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := dbtest.SQLite(t, migrations...)
 		tasks := task.New(d, slog.New(slog.DiscardHandler))
-		s := loggroup.New(loggroup.Service{DB: d, Tasks: tasks, Journal: journaltest.New(t, d)})
+		s := loggroup.New(loggroup.Service{DB: d, Tasks: tasks, Journal: journaltest.New(t, d), Sealer: sealer(t)})
 		ctx, stop := context.WithCancel(db.WithScope(t.Context(), db.Scope{Account: "123456789012", Region: "us-east-1"}))
 		ended := make(chan error, 1)
 		go func() { ended <- tasks.Start(ctx) }()

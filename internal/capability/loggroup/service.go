@@ -13,6 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/identity"
 	"github.com/watchbill/watchbill/internal/platform/journal"
+	"github.com/watchbill/watchbill/internal/platform/seal"
 	"github.com/watchbill/watchbill/internal/platform/task"
 	"github.com/watchbill/watchbill/internal/wire"
 	"github.com/watchbill/watchbill/internal/wire/fault"
@@ -29,6 +30,7 @@ type Service struct {
 	DB      *db.DB
 	Tasks   *task.Engine
 	Journal *journal.Journal
+	Sealer  *seal.Sealer // of messages
 	// Session says whether a node may write the log of a session, Command whether it
 	// may write outputs of a command; nil: of none.
 	Session func(ctx context.Context, nodeID, sessionID string) (bool, error)

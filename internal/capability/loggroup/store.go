@@ -140,19 +140,20 @@ type event struct {
 	at, seq  int64
 	ingested int64
 	message  string
+	sealed   []byte // the message when it is not in plain
 }
 
 func insertEvent(tx *db.Tx, group string, e event) error {
-	_, err := tx.Exec("insert into loggroup_event(account, region, group_name, stream, at, seq, ingested, message) values($1, $2, $3, $4, $5, $6, $7, $8)",
-		tx.Scope.Account, tx.Scope.Region, group, e.stream, e.at, e.seq, e.ingested, e.message)
+	_, err := tx.Exec("insert into loggroup_event(account, region, group_name, stream, at, seq, ingested, message, sealed) values($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+		tx.Scope.Account, tx.Scope.Region, group, e.stream, e.at, e.seq, e.ingested, e.message, e.sealed)
 	return err
 }
 
 func listEvents(tx *db.Tx, f *db.Filter, order string, limit int) ([]event, error) {
 	where := f.Where()
-	return db.Rows(tx, "select stream, at, seq, ingested, message from loggroup_event"+where+" order by "+order+limited(f, limit), f.Args,
+	return db.Rows(tx, "select stream, at, seq, ingested, message, sealed from loggroup_event"+where+" order by "+order+limited(f, limit), f.Args,
 		func(r *sql.Rows) (e event, err error) {
-			err = r.Scan(&e.stream, &e.at, &e.seq, &e.ingested, &e.message)
+			err = r.Scan(&e.stream, &e.at, &e.seq, &e.ingested, &e.message, &e.sealed)
 			return e, err
 		})
 }

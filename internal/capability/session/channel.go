@@ -59,7 +59,7 @@ func (s *Service) AttachNode(ctx context.Context, id, token string) (*Session, e
 		if _, err := useToken(tx, r, nodeSide, token); err != nil {
 			return err
 		}
-		if closing(r.Status) {
+		if closing(r.Status) || s.isLocked(r) {
 			return ErrEnded
 		}
 		if err := s.Mailbox.Remove(tx, r.Node, r.ID); err != nil { // a sign of life
@@ -74,14 +74,14 @@ func (s *Service) AttachNode(ctx context.Context, id, token string) (*Session, e
 // had before is replaced. Errors: ErrToken; ErrEnded when the session ended, for
 // which Closing has the text for the client.
 func (s *Service) AttachClient(ctx context.Context, id, token string) (*Session, Client, error) {
-	c := Client{Role: Owner}
+	c, over := Client{Role: Owner}, false
 	out, err := s.attach(ctx, id, func(tx *db.Tx, r *row) error {
 		person, err := useToken(tx, r, clientSide, token)
 		if err != nil {
 			return err
 		}
 		c = Client{Role: Owner, ARN: r.Owner}
-		if ended, err := s.over(tx, r); err != nil || ended {
+		if over, err = s.over(tx, r); err != nil || over {
 			return err // it is told after the token is spent
 		}
 		if person != "" {
@@ -91,7 +91,7 @@ func (s *Service) AttachClient(ctx context.Context, id, token string) (*Session,
 		r.ClientAt, r.Active = tx.Now, tx.Now
 		return s.move(tx, r, clientCame)
 	})
-	if err == nil && closing(out.State) {
+	if err == nil && (over || closing(out.State)) {
 		err = ErrEnded
 	}
 	return out, c, err

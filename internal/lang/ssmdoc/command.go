@@ -1,6 +1,7 @@
 package ssmdoc
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -83,6 +84,20 @@ func (d *Document) checkCommandStep(at place, s *Step) error {
 	return checkPrecondition(at.key("precondition"), s.Precondition)
 }
 
+// inputID is what the id of a set of inputs may be. The stock agent makes a path of it
+// as root, in which its versions before 3.3.1957.0 follow "..".
+var inputID = regexp.MustCompile(`^[a-zA-Z0-9_.:-]{1,128}$`)
+
+func checkID(at place, id *Node) error {
+	if id == nil {
+		return nil
+	}
+	if id.Kind != String || !inputID.MatchString(id.Str()) || id.Str() == "." || id.Str() == ".." {
+		return at.key("id").errorf(id.Line, "an id has letters, digits, _, -, . and : only")
+	}
+	return nil
+}
+
 func checkPlugin(at place, s *Step) error {
 	p, known := plugins[s.Action]
 	if !known {
@@ -109,6 +124,9 @@ func checkPlugin(at place, s *Step) error {
 		if _, ok := v.Bool(); !ok {
 			return at.key("finallyStep").errorf(v.Line, "must be true or false")
 		}
+	}
+	if err := checkID(at, s.Inputs.Get("id")); err != nil {
+		return err
 	}
 	if run := s.Inputs.Get("runCommand"); run != nil {
 		return at.key("runCommand").want(run, List, String)

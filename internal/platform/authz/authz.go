@@ -63,6 +63,8 @@ func (d *decision) whole() error {
 		return d.node()
 	case d.row.Open:
 		return nil
+	case d.row.Access == "tagging":
+		return d.tagging()
 	}
 	return d.all()
 }
@@ -137,6 +139,8 @@ type decision struct {
 	scope   db.Scope
 	input   any
 	base    map[string][]string // condition keys without those of a resource
+	// retagged decides as if the resource had the tags that the operation gives it.
+	retagged bool
 }
 
 // node allows what the table lets a node do to itself.
@@ -192,6 +196,17 @@ var starting = []string{
 
 func (d *decision) resourceLocked(action, arn string) bool {
 	return d.a.Locks != nil && slices.Contains(starting, action) && d.a.Locks.Resource(d.scope, arn)
+}
+
+// tagging decides over the resource as it is and as it is going to be: nobody tags a
+// resource into what they may not touch, or out of it.
+func (d *decision) tagging() error {
+	if err := d.all(); err != nil {
+		return err
+	}
+	after := *d
+	after.retagged = true
+	return after.all()
 }
 
 // all decides on every resource of the input.

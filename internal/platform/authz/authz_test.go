@@ -216,6 +216,41 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// Whoever may tag what has one tag brings nothing in or out of it.
+func TestRetagging(t *testing.T) {
+	t.Parallel()
+	a := authz.New(func(_ context.Context, arn string) (map[string]string, error) {
+		return map[string]string{"Team": arn[strings.LastIndex(arn, "-")+1:], "Other": "x"}, nil
+	})
+	p := parse(t, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ssm:*","Resource":"*","Condition":{"StringEquals":{"aws:ResourceTag/Team":"blue"}}}]}`)
+	add := func(id, key, value string) error {
+		return ask(as(p), a, "ssm", "AddTagsToResource", &ssm.AddTagsToResourceInput{
+			ResourceType: ssm.ResourceTypeForTaggingManagedInstance, ResourceId: &id, Tags: []ssm.Tag{{Key: &key, Value: &value}},
+		})
+	}
+	remove := func(id, key string) error {
+		return ask(as(p), a, "ssm", "RemoveTagsFromResource", &ssm.RemoveTagsFromResourceInput{
+			ResourceType: ssm.ResourceTypeForTaggingManagedInstance, ResourceId: &id, TagKeys: []string{key},
+		})
+	}
+	for name, c := range map[string]struct {
+		err  error
+		want string
+	}{
+		"another tag":     {add("mi-blue", "Env", "dev"), "allow"},
+		"the same tag":    {add("mi-blue", "Team", "blue"), "allow"},
+		"away":            {add("mi-blue", "Team", "red"), "deny"},
+		"here":            {add("mi-red", "Team", "blue"), "deny"},
+		"remove another":  {remove("mi-blue", "Other"), "allow"},
+		"remove the tag":  {remove("mi-blue", "Team"), "deny"},
+		"remove of a red": {remove("mi-red", "Other"), "deny"},
+	} {
+		if got := code(c.err); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
 func TestDenials(t *testing.T) {
 	t.Parallel()
 	a := authz.New(nil)

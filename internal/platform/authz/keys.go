@@ -2,6 +2,7 @@ package authz
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,6 +66,9 @@ func (d *decision) keys(action, arn string) (map[string][]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("authz: tags of %s: %w", arn, err)
 	}
+	if d.retagged && action == d.row.Action {
+		tags = d.retag(tags)
+	}
 	for k, v := range tags {
 		keys["aws:ResourceTag/"+k] = []string{v}
 		keys["ssm:resourceTag/"+k] = []string{v}
@@ -123,6 +127,23 @@ func (d *decision) fromInput() {
 			}
 		}
 	}
+}
+
+// retag is the tags of a resource as they are after an operation that changes them.
+func (d *decision) retag(old map[string]string) map[string]string {
+	out := make(map[string]string, len(old))
+	maps.Copy(out, old)
+	for _, k := range d.row.Keys {
+		switch k.Name {
+		case "aws:RequestTag":
+			maps.Copy(out, tags(d.input, k.Member))
+		case "aws:TagKeys":
+			for _, name := range values(d.input, k.Member) {
+				delete(out, name)
+			}
+		}
+	}
+	return out
 }
 
 func (d *decision) requestTags(tags map[string]string) {

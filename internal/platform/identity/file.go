@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/watchbill/watchbill/internal/lang/iampolicy"
+	"github.com/watchbill/watchbill/internal/platform/yamlfile"
 )
 
 // Limits and forms of names. Source: the IAM user guide, quotas.
@@ -56,8 +57,8 @@ func (s *Service) read(data []byte) (*state, error) {
 		return func(n *yaml.Node) error { *to = n; return nil }
 	}
 	// Policies first, then groups: users and roles refer to both.
-	err := mapping(doc.Content[0], "the file", map[string]func(*yaml.Node) error{
-		"policies": list("policies", r.policy), "groups": keep(&groups), "users": keep(&users), "roles": keep(&roles),
+	err := yamlfile.Mapping(doc.Content[0], "the file", yamlfile.Fields{
+		"policies": yamlfile.List("policies", r.policy), "groups": keep(&groups), "users": keep(&users), "roles": keep(&roles),
 	})
 	if err != nil {
 		return nil, err
@@ -71,7 +72,7 @@ func (s *Service) read(data []byte) (*state, error) {
 		if part.node == nil {
 			continue
 		}
-		if err := list(part.name, part.read)(part.node); err != nil {
+		if err := yamlfile.List(part.name, part.read)(part.node); err != nil {
 			return nil, err
 		}
 	}
@@ -81,8 +82,8 @@ func (s *Service) read(data []byte) (*state, error) {
 func (r *reader) policy(n *yaml.Node) error {
 	var name string
 	var doc *yaml.Node
-	err := mapping(n, "a policy", map[string]func(*yaml.Node) error{
-		"name":     text("name", &name),
+	err := yamlfile.Mapping(n, "a policy", yamlfile.Fields{
+		"name":     yamlfile.Text("name", &name),
 		"document": func(n *yaml.Node) error { doc = n; return nil },
 	})
 	if err != nil {
@@ -93,10 +94,10 @@ func (r *reader) policy(n *yaml.Node) error {
 	}
 	arn := "arn:aws:iam::" + r.account + ":policy/" + name
 	if _, twice := r.out.policies[arn]; twice {
-		return at(n, "the policy %s is defined twice", name)
+		return yamlfile.Errorf(n, "the policy %s is defined twice", name)
 	}
 	if doc == nil {
-		return at(n, "the policy %s has no document", name)
+		return yamlfile.Errorf(n, "the policy %s has no document", name)
 	}
 	p, err := r.parse(doc, false)
 	r.out.policies[arn] = p
@@ -105,29 +106,29 @@ func (r *reader) policy(n *yaml.Node) error {
 
 // parse compiles a policy written as YAML or as JSON text.
 func (r *reader) parse(n *yaml.Node, trust bool) (*iampolicy.Policy, error) {
-	data, shift, err := jsonOf(n)
+	data, shift, err := yamlfile.JSON(n)
 	if err != nil {
 		return nil, err
 	}
 	p, warnings, err := iampolicy.Parse(data)
 	if e, ok := errors.AsType[*iampolicy.Error](err); ok {
-		return nil, &located{e.Line + shift, e.Text}
+		return nil, &yamlfile.Error{Line: e.Line + shift, Text: e.Text}
 	}
 	if err != nil {
-		return nil, at(n, "%s", err)
+		return nil, yamlfile.Errorf(n, "%s", err)
 	}
 	if p.HasPrincipals() != trust {
-		return nil, at(n, "%s", map[bool]string{true: "a trust policy needs a Principal", false: "a policy of users and roles has no Principal"}[trust])
+		return nil, yamlfile.Errorf(n, "%s", map[bool]string{true: "a trust policy needs a Principal", false: "a policy of users and roles has no Principal"}[trust])
 	}
 	for _, w := range warnings {
-		r.out.warnings = append(r.out.warnings, (&located{w.Line + shift, w.Text}).Error())
+		r.out.warnings = append(r.out.warnings, (&yamlfile.Error{Line: w.Line + shift, Text: w.Text}).Error())
 	}
 	return p, nil
 }
 
 func (r *reader) named(n *yaml.Node, what, name string) error {
 	if !nameForm.MatchString(name) {
-		return at(n, "a %s needs a name of 1 to 64 letters, digits or _+=,.@-", what)
+		return yamlfile.Errorf(n, "a %s needs a name of 1 to 64 letters, digits or _+=,.@-", what)
 	}
 	return nil
 }
@@ -135,14 +136,14 @@ func (r *reader) named(n *yaml.Node, what, name string) error {
 func (r *reader) group(n *yaml.Node) error {
 	var name string
 	var policies []string
-	err := mapping(n, "a group", map[string]func(*yaml.Node) error{
-		"name": text("name", &name), "policies": list("policies", r.ref(&policies)),
+	err := yamlfile.Mapping(n, "a group", yamlfile.Fields{
+		"name": yamlfile.Text("name", &name), "policies": yamlfile.List("policies", r.ref(&policies)),
 	})
 	if err != nil {
 		return err
 	}
 	if _, twice := r.groups[name]; twice {
-		return at(n, "the group %s is defined twice", name)
+		return yamlfile.Errorf(n, "the group %s is defined twice", name)
 	}
 	r.groups[name] = policies
 	return r.named(n, "group", name)
@@ -153,7 +154,7 @@ func (r *reader) group(n *yaml.Node) error {
 func (r *reader) ref(to *[]string) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
 		var name string
-		if err := text("a policy", &name)(n); err != nil {
+		if err := yamlfile.Text("a policy", &name)(n); err != nil {
 			return err
 		}
 		for _, arn := range []string{name, "arn:aws:iam::" + r.account + ":policy/" + name, "arn:aws:iam::aws:policy/" + name} {
@@ -162,7 +163,7 @@ func (r *reader) ref(to *[]string) func(*yaml.Node) error {
 				return nil
 			}
 		}
-		return at(n, "there is no policy %q", name)
+		return yamlfile.Errorf(n, "there is no policy %q", name)
 	}
 }
 
@@ -184,10 +185,10 @@ type holder struct {
 	tags     map[string]string
 }
 
-func (h *holder) fields(r *reader) map[string]func(*yaml.Node) error {
-	return map[string]func(*yaml.Node) error{
-		"name": text("name", &h.name), "policies": list("policies", r.ref(&h.policies)),
-		"boundary": r.ref(&h.boundary), "tags": texts("tags", &h.tags),
+func (h *holder) fields(r *reader) yamlfile.Fields {
+	return yamlfile.Fields{
+		"name": yamlfile.Text("name", &h.name), "policies": yamlfile.List("policies", r.ref(&h.policies)),
+		"boundary": r.ref(&h.boundary), "tags": yamlfile.Texts("tags", &h.tags),
 	}
 }
 
@@ -211,28 +212,28 @@ func (r *reader) user(n *yaml.Node) error {
 	var machine bool
 	var keys []fileKey
 	fields := h.fields(r)
-	fields["human"] = text("human", &human)
-	fields["machine"] = flag("machine", &machine)
-	fields["access_keys"] = list("access_keys", r.accessKey(&keys))
-	fields["groups"] = list("groups", func(n *yaml.Node) error {
+	fields["human"] = yamlfile.Text("human", &human)
+	fields["machine"] = yamlfile.Flag("machine", &machine)
+	fields["access_keys"] = yamlfile.List("access_keys", r.accessKey(&keys))
+	fields["groups"] = yamlfile.List("groups", func(n *yaml.Node) error {
 		policies, ok := r.groups[n.Value]
 		if !ok {
-			return at(n, "there is no group %q", n.Value)
+			return yamlfile.Errorf(n, "there is no group %q", n.Value)
 		}
 		h.policies = append(h.policies, policies...)
 		return nil
 	})
-	if err := mapping(n, "a user", fields); err != nil {
+	if err := yamlfile.Mapping(n, "a user", fields); err != nil {
 		return err
 	}
 	if err := r.named(n, "user", h.name); err != nil {
 		return err
 	}
 	if _, twice := r.out.users[h.name]; twice {
-		return at(n, "the user %s is defined twice", h.name)
+		return yamlfile.Errorf(n, "the user %s is defined twice", h.name)
 	}
 	if machine && human != "" {
-		return at(n, "the user %s is a machine and names a human", h.name)
+		return yamlfile.Errorf(n, "the user %s is a machine and names a human", h.name)
 	}
 	if human == "" && !machine {
 		human = h.name
@@ -249,14 +250,14 @@ type fileKey struct {
 func (r *reader) accessKey(to *[]fileKey) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
 		k := fileKey{node: n}
-		err := mapping(n, "an access key", map[string]func(*yaml.Node) error{
-			"id": text("id", &k.id), "secret_file": text("secret_file", &k.file),
+		err := yamlfile.Mapping(n, "an access key", yamlfile.Fields{
+			"id": yamlfile.Text("id", &k.id), "secret_file": yamlfile.Text("secret_file", &k.file),
 		})
 		if err != nil {
 			return err
 		}
 		if !keyForm.MatchString(k.id) {
-			return at(n, "the id of an access key has 16 to 128 capital letters and digits")
+			return yamlfile.Errorf(n, "the id of an access key has 16 to 128 capital letters and digits")
 		}
 		k.secret, err = r.secretFile(n, k.file)
 		*to = append(*to, k)
@@ -267,25 +268,25 @@ func (r *reader) accessKey(to *[]fileKey) func(*yaml.Node) error {
 // secretFile reads a secret that only the hub's user may read.
 func (r *reader) secretFile(n *yaml.Node, name string) (string, error) {
 	if name == "" {
-		return "", at(n, "the access key has no secret_file")
+		return "", yamlfile.Errorf(n, "the access key has no secret_file")
 	}
 	if !filepath.IsAbs(name) {
 		name = filepath.Join(r.dir, name)
 	}
 	info, err := os.Stat(name)
 	if err != nil {
-		return "", at(n, "secret_file: %s", errors.Unwrap(err))
+		return "", yamlfile.Errorf(n, "secret_file: %s", errors.Unwrap(err))
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return "", at(n, "secret_file %s must have mode 0600", filepath.Base(name))
+		return "", yamlfile.Errorf(n, "secret_file %s must have mode 0600", filepath.Base(name))
 	}
 	data, err := os.ReadFile(name)
 	secret := strings.TrimSpace(string(data))
 	if err == nil && len(secret) < 16 {
-		return "", at(n, "secret_file %s holds less than 16 characters", filepath.Base(name))
+		return "", yamlfile.Errorf(n, "secret_file %s holds less than 16 characters", filepath.Base(name))
 	}
 	if err != nil {
-		return "", at(n, "secret_file: %s", errors.Unwrap(err))
+		return "", yamlfile.Errorf(n, "secret_file: %s", errors.Unwrap(err))
 	}
 	return secret, nil
 }
@@ -293,7 +294,7 @@ func (r *reader) secretFile(n *yaml.Node, name string) (string, error) {
 func (r *reader) keys(n *yaml.Node, user string, keys []fileKey) error {
 	for _, k := range keys {
 		if _, twice := r.out.keys[k.id]; twice {
-			return at(k.node, "the access key %s is defined twice", k.id)
+			return yamlfile.Errorf(k.node, "the access key %s is defined twice", k.id)
 		}
 		r.out.keys[k.id] = accessKey{user: user, secret: k.secret}
 	}
@@ -306,22 +307,22 @@ func (r *reader) role(n *yaml.Node) error {
 	length := defaultSession.String()
 	fields := h.fields(r)
 	fields["trust"] = func(n *yaml.Node) error { trust = n; return nil }
-	fields["max_session"] = text("max_session", &length)
-	if err := mapping(n, "a role", fields); err != nil {
+	fields["max_session"] = yamlfile.Text("max_session", &length)
+	if err := yamlfile.Mapping(n, "a role", fields); err != nil {
 		return err
 	}
 	if err := r.named(n, "role", h.name); err != nil {
 		return err
 	}
 	if _, twice := r.out.roles[h.name]; twice || h.name == nodeRole {
-		return at(n, "the role %s is defined twice", h.name)
+		return yamlfile.Errorf(n, "the role %s is defined twice", h.name)
 	}
 	d, err := time.ParseDuration(length)
 	if err != nil || d < minSession || d > maxSession {
-		return at(n, "max_session must be from 15m to 12h")
+		return yamlfile.Errorf(n, "max_session must be from 15m to 12h")
 	}
 	if trust == nil {
-		return at(n, "the role %s has no trust policy", h.name)
+		return yamlfile.Errorf(n, "the role %s has no trust policy", h.name)
 	}
 	p, err := r.parse(trust, true)
 	if err != nil {

@@ -33,7 +33,7 @@ type Client struct {
 // New serves the bindings until the test ends.
 func New(t testing.TB, bindings ...wire.Binding) *Client {
 	t.Helper()
-	return NewConfig(t, wire.Config{Bindings: bindings})
+	return NewConfig(t, wire.Config{Bindings: bindings, Large: func(*http.Request) bool { return true }})
 }
 
 // NewConfig serves a router of the test's own making. Without Authenticate

@@ -1,13 +1,13 @@
 //go:build unix && !linux
 
-package plane
+package account
 
 import "errors"
 
-// do runs f with the file permissions of the account, which here is only possible
+// Do runs f with the file permissions of the user, which here is only possible
 // for the program's own.
-func (a *account) do(f func() error) error {
-	if a.other {
+func (u *User) Do(f func() error) error {
+	if u.other {
 		return errors.New("files of another user are not supported on this system")
 	}
 	return f()

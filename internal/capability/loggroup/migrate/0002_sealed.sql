@@ -1,0 +1,1 @@
+alter table loggroup_event add column sealed {blob} not null default '';

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/cli/plane"
+	wire "github.com/watchbill/watchbill/internal/wire/plane"
+)
+
+const (
+	ownSessions   = 40
+	stockSessions = 20
+)
+
+// benchSessions measures the memory that open sessions of shells cost the hub.
+func benchSessions(ctx context.Context, dir string) ([]result, error) {
+	ctx, cancel := context.WithTimeout(ctx, sessionTime)
+	defer cancel()
+	w, stop, err := newWorld(ctx, dir)
+	defer stop()
+	if err != nil {
+		return nil, err
+	}
+	own, err := w.held(ctx, ownSessions, w.openOwn)
+	if err != nil {
+		return nil, err
+	}
+	out := []result{{fmt.Sprintf("%d idle shells of our own data plane, resident memory of the hub", ownSessions), fmt.Sprintf("%.0f KB each", own), "-", "-", "-", true}}
+	if stockPlugin() == "" {
+		return out, nil
+	}
+	stock, err := w.held(ctx, stockSessions, w.openStock)
+	if err != nil {
+		return nil, err
+	}
+	return append(out, result{fmt.Sprintf("%d idle shells of the stock plugin, resident memory of the hub", stockSessions), fmt.Sprintf("%.0f KB each", stock), "-", "-", "-", true}), nil
+}
+
+// held opens sessions one after another and gives what each adds, in KB. One goes
+// before, for what all share.
+func (w *world) held(ctx context.Context, n int, open func(context.Context) (func(), error)) (float64, error) {
+	var before float64
+	for i := range n + 1 {
+		end, err := open(ctx)
+		if err != nil {
+			return 0, err
+		}
+		defer end()
+		if i > 0 {
+			continue
+		}
+		<-time.After(settle)
+		if before, err = w.rss(); err != nil {
+			return 0, err
+		}
+	}
+	<-time.After(settle)
+	after, err := w.rss()
+	return (after - before) * 1024 * 1.024 / float64(n), err
+}
+
+// openOwn opens a shell and takes its prompt.
+func (w *world) openOwn(ctx context.Context) (func(), error) {
+	s, err := plane.Open(ctx, w.client, plane.Request{Target: w.node})
+	if err != nil {
+		return nil, err
+	}
+	st, _, err := s.Open(ctx, wire.Open{Kind: wire.Shell, Cols: 80, Rows: 24})
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	f, err := st.Next()
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	f.Release()
+	return s.Close, nil
+}
+
+func (w *world) openStock(ctx context.Context) (func(), error) {
+	t, err := w.stock(ctx, &ssm.StartSessionInput{})
+	if err != nil {
+		return nil, err
+	}
+	return t.close, t.expect(ctx, "$ ")
+}
