@@ -22,6 +22,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	cli "github.com/watchbill/watchbill/internal/cli/plane"
+	"github.com/watchbill/watchbill/internal/cli/session"
 	"github.com/watchbill/watchbill/internal/wire/mgs"
 	"github.com/watchbill/watchbill/internal/wire/plane"
 	"github.com/watchbill/watchbill/test/hubtest"
@@ -139,7 +140,7 @@ func (s *screen) wants(t *testing.T, text string) {
 }
 
 // shell opens a shell through hub b over our own data plane.
-func (p *pair) shell(t *testing.T, node, document string) (*plane.Stream, *screen) {
+func (p *pair) shell(t *testing.T, node, document string) (string, *plane.Stream, *screen) {
 	t.Helper()
 	s, err := cli.Open(t.Context(), p.b.Client(t, hubtest.Admin), cli.Request{Target: node, Document: document})
 	if err != nil {
@@ -152,7 +153,7 @@ func (p *pair) shell(t *testing.T, node, document string) (*plane.Stream, *scree
 	}
 	shown := &screen{}
 	go func() { _, _ = st.Receive(shown, shown) }()
-	return st, shown
+	return s.ID, st, shown
 }
 
 // stock opens a session through hub b as the stock client does. The address is the
@@ -222,12 +223,19 @@ func TestSessionsOverHubs(t *testing.T) {
 	balancer := newBalancer(t, p.a.URL)
 	node := p.agentAt(t, balancer)
 	document := p.document(t, map[string]any{})
-	own, shown := p.shell(t, node, document)
+	id, own, shown := p.shell(t, node, document)
 	other := p.stock(t, node, document)
 	typed(t, own, "X=own; echo $((40+2))\r")
 	shown.wants(t, "42")
 	other.Type("X=stock; echo $((50+3))\r")
 	other.wants(t, "53")
+	joined := &screen{} // of one who joins through b what is on a
+	go func() {
+		_, _ = session.Join(t.Context(), p.b.Client(t, hubtest.Admin), id, session.JoinOptions{}, joined)
+	}()
+	joined.wants(t, "42") // from before
+	typed(t, own, "echo $((60+4))\r")
+	joined.wants(t, "64")
 
 	began := time.Now()
 	balancer.lead(p.b.URL)
