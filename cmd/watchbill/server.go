@@ -31,6 +31,7 @@ func serverCommand() *cobra.Command {
 	f.StringSliceVar(&cfg.Names, "name", nil, "further names or addresses in the certificate")
 	f.StringVar(&cfg.ServiceDomain, "service-domain", "", "domain of the services' names, as ssm.REGION.DOMAIN, for stock agents")
 	f.StringVar(&cfg.PublicURL, "public-url", "", "where people reach the hub, for the links in pages")
+	f.StringVar(&cfg.Advertise, "advertise", "", "where other hubs on the same store reach this one, as https://hub-1.example.com:8443 (default: the listener's address)")
 	f.DurationVar(&cfg.StageUnit, "stage-minute", time.Minute, "what one minute of an escalation plan lasts, for drills")
 	f.DurationVar(&cfg.NodeKeyAge, "node-key-age", 30*24*time.Hour, "how old the key of a node gets before it is told to make a new one, 0 for ever")
 	f.StringSliceVar(&cfg.AllowPrivate, "allow-private", nil, "private networks that outbound connections may reach, as 10.0.0.0/8 or loopback")

@@ -93,7 +93,7 @@ func newHubOn(t *testing.T, d *db.DB, sealKey string) *hub {
 	h.gateway = New(Config{Nodes: h.nodes, Commands: h.commands, Sessions: h.sessions, Relay: h.relay, Mailbox: m, Authenticate: who.Authenticate, Authorize: authz.New(nil).Authorize, Observe: h.observe, Logger: quiet})
 	j.Subscribe(journal.Subscription{
 		Name:   "test",
-		Kinds:  []string{"node.online", "node.offline", "node.channel.replaced", "node.channel.contested", "command.delivered", "command.finished", "command.report.refused"},
+		Kinds:  []string{"node.online", "node.offline", "node.channel.replaced", "node.channel.contested", "command.delivered", "command.finished", "command.report.refused", "node.package"},
 		Handle: func(_ context.Context, _ *db.Tx, row journal.Row) error { h.facts <- row; return nil },
 	})
 	journaltest.Start(t, j)

@@ -409,3 +409,20 @@ func TestManifestIsNotFound(t *testing.T) {
 		t.Errorf("not signed: %d %v", status, out)
 	}
 }
+
+// What a node tells of a package is a fact of the journal, and nothing else.
+func TestPackageResultIsAFact(t *testing.T) {
+	h := newHub(t)
+	m := h.newMachine()
+	in := map[string]any{"PackageName": "tool", "PackageVersion": "2", "PreviousPackageVersion": "1", "Operation": "Install", "OverallTiming": 5, "Result": 0}
+	if status, out := m.call("PutConfigurePackageResult", in, nil); status == http.StatusOK {
+		t.Errorf("not signed: %v", out)
+	}
+	if status, out := m.call("PutConfigurePackageResult", in, m.bySession("ssm")); status != http.StatusOK {
+		t.Fatalf("%d %v", status, out)
+	}
+	row := h.wait("node.package")
+	if got := string(row.Body); row.Subject != m.id || !strings.Contains(got, `"before":"1"`) || !strings.Contains(got, `"version":"2"`) {
+		t.Errorf("%s %s", row.Subject, got)
+	}
+}

@@ -28,6 +28,9 @@ type Config struct {
 	// PublicURL is where people reach the hub, for the links in pages; "" for the
 	// address of the listener. Hubs on one store need it: a link outlives its hub.
 	PublicURL string
+	// Advertise is where the other hubs on the same store reach this one; "" for the
+	// address of the listener.
+	Advertise string
 	// AdminKey fixes the first administrator's key, as ID:SECRET; "" makes one up.
 	AdminKey string
 	// StageUnit is what one minute of an escalation plan lasts; for drills.
@@ -92,6 +95,9 @@ func (c *Config) check() error {
 	if c.networks, err = parseNetworks(c.AllowPrivate); err != nil {
 		return err
 	}
+	if u, err := url.Parse(c.Advertise); err != nil || c.Advertise != "" && (u.Host == "" || u.Scheme != "https") {
+		return fmt.Errorf("--advertise %q: write it as https://hub-1.example.com:8443", c.Advertise)
+	}
 	if u, err := url.Parse(c.PublicURL); err != nil || c.PublicURL != "" && (u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
 		return fmt.Errorf("--public-url %q: write it as https://hub.example.com", c.PublicURL)
 	}
@@ -130,3 +136,11 @@ func (c *Config) blobsURL() string {
 
 // HomeRegion is the first region.
 func (c *Config) HomeRegion() string { return c.Regions[0] }
+
+// names are the further names in the certificate.
+func (c *Config) names() []string {
+	if u, err := url.Parse(c.Advertise); err == nil && u.Hostname() != "" {
+		return append([]string{u.Hostname()}, c.Names...)
+	}
+	return c.Names
+}

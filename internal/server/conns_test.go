@@ -21,11 +21,18 @@ func TestConnectionsOfAnAddress(t *testing.T) {
 	if l.open() != 0 || len(l.of) != 0 {
 		t.Errorf("%d are open, of %v", l.open(), l.of)
 	}
-	if !l.take(here) || !l.take(here) || !l.take(here) || l.take(here) {
-		t.Error("this machine is bound by the limit of an address, or not by that of all")
+	var local []bool
+	for range 4 {
+		local = append(local, l.take(here))
 	}
-	if free := newLimits(0, 0); !free.take(a) || !free.take(a) {
-		t.Error("0 is a limit")
+	if want := []bool{true, true, true, false}; !slices.Equal(local, want) {
+		t.Errorf("of this machine %v, want %v: it is bound by the limit of all alone", local, want)
+	}
+	free := newLimits(0, 0)
+	for range 2 {
+		if !free.take(a) {
+			t.Error("0 is a limit")
+		}
 	}
 }
 

@@ -22,8 +22,8 @@ func (h *hub) handler() http.Handler {
 	mux.Handle("GET /metrics", h.metricsHandler())
 	mux.Handle("/inbox/", h.all.inbox.ListHandler(h.log))
 	mux.Handle(engage.LinkPath, inbox.LinkHandler(h.all.engage, h.log))
-	mux.Handle("/v1/", h.all.gateway.Handler())
-	mux.Handle(plane.Path, h.all.plane.Handler())
+	mux.Handle("/v1/", h.meet(h.all.gateway.Handler()))
+	mux.Handle(plane.Path, h.meet(h.all.plane.Handler()))
 	mux.Handle(intake.Path, h.all.intake)
 	mux.HandleFunc("GET "+releasesPath, h.releases)
 	mux.Handle("GET "+document.FilesPath, h.all.document)
@@ -50,6 +50,7 @@ func (h *hub) pages() []string {
 
 // setURL tells those who make links where people reach the hub.
 func (h *hub) setURL(url string) {
+	h.all.node.SetHub(strings.TrimSuffix(cmp.Or(h.cfg.Advertise, url), "/"))
 	h.all.session.SetStreamURL("ws" + strings.TrimPrefix(strings.TrimSuffix(cmp.Or(h.cfg.PublicURL, url), "/"), "http"))
 	h.all.document.SetURL(cmp.Or(h.cfg.PublicURL, url))
 	h.all.engage.BaseURL = strings.TrimSuffix(cmp.Or(h.cfg.PublicURL, url), "/")

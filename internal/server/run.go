@@ -70,7 +70,7 @@ func (h *hub) listen() (l listeners, err error) {
 	if err != nil {
 		return l, err
 	}
-	l.certs, err = newCertificates(ca, serverNames(h.cfg.Listen, append(h.cfg.domainNames(), h.cfg.Names...)))
+	l.certs, err = newCertificates(ca, serverNames(h.cfg.Listen, append(h.cfg.domainNames(), h.cfg.names()...)))
 	if err != nil {
 		return l, err
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	ownSessions   = 100
+	ownSessions   = 40
 	stockSessions = 20
 )
 

@@ -56,9 +56,14 @@ func (t *terminal) typed(text string) error {
 	return err
 }
 
-// expect waits until the program has shown a text, and forgets what was shown.
+// expect waits until the program has shown a text, and forgets what was shown up to
+// its end.
 func (t *terminal) expect(ctx context.Context, text string) error {
-	for !bytes.Contains(t.shown, []byte(text)) {
+	for {
+		if _, rest, ok := bytes.Cut(t.shown, []byte(text)); ok {
+			t.shown = rest
+			return nil
+		}
 		select {
 		case b, ok := <-t.out:
 			if !ok {
@@ -69,8 +74,6 @@ func (t *terminal) expect(ctx context.Context, text string) error {
 			return fmt.Errorf("%s showed %q, not %q: %w", t.cmd.Path, t.shown, text, ctx.Err())
 		}
 	}
-	t.shown = nil
-	return nil
 }
 
 // echo types a key and gives the time until it is shown.
@@ -85,13 +88,13 @@ func (t *terminal) echo(ctx context.Context, key string) (time.Duration, error) 
 
 // over waits for the end of the program, and takes what it shows.
 func (t *terminal) over(ctx context.Context) error {
-	for {
+	for out := t.out; ; {
 		select {
 		case err := <-t.ended:
 			return err
-		case _, ok := <-t.out:
+		case _, ok := <-out:
 			if !ok {
-				t.out = nil
+				out = nil
 			}
 		case <-ctx.Done():
 			return fmt.Errorf("%s does not end: %w", t.cmd.Path, ctx.Err())

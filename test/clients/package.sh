@@ -64,6 +64,6 @@ failing Missing 'does not exist'
 gives Creating ssm create-document --name Inside --document-type Package --content "file://$work/manifest.json" --attachments Key=S3FileUrl,Values=https://169.254.169.254/latest,Name=tool.zip --query DocumentDescription.Status
 failing Inside 'may not go'
 package 1.0.0 "$sum" ../tool.zip
-refuses InvalidDocumentContent ssm create-document --name Up --document-type Package --content "file://$work/manifest.json" --attachments Key=S3FileUrl,Values=s3://packages/tools/tool.zip,Name=tool.zip
-refuses ValidationException ssm create-document --name Up --document-type Package --content "file://$work/manifest.json" --attachments Key=SourceUrl,Values=s3://packages/tools
+refuses InvalidDocumentContent ssm create-document --name Upwards --document-type Package --content "file://$work/manifest.json" --attachments Key=S3FileUrl,Values=s3://packages/tools/tool.zip,Name=tool.zip
+refuses ValidationException ssm create-document --name Upwards --document-type Package --content "file://$work/manifest.json" --attachments Key=SourceUrl,Values=s3://packages/tools
 gives '' ssm delete-document --name Tool

@@ -138,10 +138,10 @@ func (w *work) project() (*ssm.AutomationExecution, error) {
 	e := w.ex
 	out := &ssm.AutomationExecution{
 		AutomationExecutionId: &e.ID, AutomationExecutionStatus: ssm.AutomationExecutionStatus(e.State.Status),
-		DocumentName: &e.Document, DocumentVersion: &e.Version, ExecutedBy: some(e.StartedBy),
-		ExecutionStartTime: &e.Created, ExecutionEndTime: when(e.Ended), Mode: e.mode(),
-		CurrentStepName: some(e.State.Step), CurrentAction: some(e.Action), FailureMessage: some(e.State.Message),
-		ParentAutomationExecutionId: some(e.Parent),
+		DocumentName: &e.Document, DocumentVersion: &e.Version, ExecutedBy: ptr.OrNil(e.StartedBy),
+		ExecutionStartTime: &e.Created, ExecutionEndTime: ptr.Moment(e.Ended), Mode: e.mode(),
+		CurrentStepName: ptr.OrNil(e.State.Step), CurrentAction: ptr.OrNil(e.Action), FailureMessage: ptr.OrNil(e.State.Message),
+		ParentAutomationExecutionId: ptr.OrNil(e.Parent),
 		Parameters:                  allTexts(e.vault.Parameters), Outputs: e.vault.Outputs, Variables: allTexts(e.vault.Variables),
 		ResolvedTargets: &ssm.ResolvedTargets{Truncated: new(false)}, StepExecutionsTruncated: new(len(w.steps) > maxSteps),
 	}
@@ -166,26 +166,12 @@ func (e *execution) mode() ssm.ExecutionMode {
 func (e *execution) summary() ssm.AutomationExecutionMetadata {
 	return ssm.AutomationExecutionMetadata{
 		AutomationExecutionId: &e.ID, AutomationExecutionStatus: ssm.AutomationExecutionStatus(e.State.Status), AutomationType: ssm.AutomationTypeLocal,
-		DocumentName: &e.Document, DocumentVersion: &e.Version, ExecutedBy: some(e.StartedBy),
-		ExecutionStartTime: &e.Created, ExecutionEndTime: when(e.Ended), Mode: e.mode(), LogFile: new(""),
-		CurrentStepName: some(e.State.Step), CurrentAction: some(e.Action), FailureMessage: some(e.State.Message),
-		ParentAutomationExecutionId: some(e.Parent), Outputs: e.vault.Outputs,
+		DocumentName: &e.Document, DocumentVersion: &e.Version, ExecutedBy: ptr.OrNil(e.StartedBy),
+		ExecutionStartTime: &e.Created, ExecutionEndTime: ptr.Moment(e.Ended), Mode: e.mode(), LogFile: new(""),
+		CurrentStepName: ptr.OrNil(e.State.Step), CurrentAction: ptr.OrNil(e.Action), FailureMessage: ptr.OrNil(e.State.Message),
+		ParentAutomationExecutionId: ptr.OrNil(e.Parent), Outputs: e.vault.Outputs,
 		ResolvedTargets: &ssm.ResolvedTargets{Truncated: new(false)},
 	}
-}
-
-func some(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
-func when(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }
 
 // place is where a list of executions goes on.

@@ -18,9 +18,9 @@ func (w *work) projectStep(p *step) (*ssm.StepExecution, error) {
 	}
 	out := &ssm.StepExecution{
 		StepExecutionId: &p.ID, StepName: &p.Name, Action: &p.Action, StepStatus: ssm.AutomationExecutionStatus(p.Status),
-		ExecutionStartTime: when(p.Started), ExecutionEndTime: when(p.Ended),
-		Inputs: jsonTexts(v.Inputs), Outputs: allTexts(v.Outputs), Response: some(v.Response), ResponseCode: some(p.Spec.Code),
-		FailureMessage: some(p.Spec.Message), ParentStepDetails: w.around(p),
+		ExecutionStartTime: ptr.Moment(p.Started), ExecutionEndTime: ptr.Moment(p.Ended),
+		Inputs: jsonTexts(v.Inputs), Outputs: allTexts(v.Outputs), Response: ptr.OrNil(v.Response), ResponseCode: ptr.OrNil(p.Spec.Code),
+		FailureMessage: ptr.OrNil(p.Spec.Message), ParentStepDetails: w.around(p),
 	}
 	if p.Spec.FailureType != "" {
 		out.FailureDetails = &ssm.FailureDetails{
@@ -35,7 +35,7 @@ func (w *work) projectStep(p *step) (*ssm.StepExecution, error) {
 
 // planned adds what the document says of a step.
 func (w *work) planned(out *ssm.StepExecution, f *planStep) {
-	out.OnFailure, out.IsEnd, out.IsCritical, out.MaxAttempts = some(f.OnFailure), new(f.End), new(f.Critical), new(int32(f.MaxAttempts))
+	out.OnFailure, out.IsEnd, out.IsCritical, out.MaxAttempts = ptr.OrNil(f.OnFailure), new(f.End), new(f.Critical), new(int32(f.MaxAttempts))
 	if f.OnFailure == "" {
 		out.OnFailure = new("Abort")
 	}
@@ -46,7 +46,7 @@ func (w *work) planned(out *ssm.StepExecution, f *planStep) {
 	if next == "" && !f.End {
 		next = w.plan.after(f.Name)
 	}
-	out.NextStep = some(next)
+	out.NextStep = ptr.OrNil(next)
 	if next != "" {
 		out.ValidNextSteps = []string{next}
 	}
@@ -60,7 +60,7 @@ func (w *work) around(p *step) *ssm.ParentStepDetails {
 	}
 	return &ssm.ParentStepDetails{
 		StepExecutionId: &loop.ID, StepName: &loop.Name, Action: &loop.Action,
-		Iteration: new(int32(p.Iteration)), IteratorValue: some(p.Spec.IteratorValue),
+		Iteration: new(int32(p.Iteration)), IteratorValue: ptr.OrNil(p.Spec.IteratorValue),
 	}
 }
 

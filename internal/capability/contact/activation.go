@@ -141,11 +141,11 @@ func (s *Service) lockChannel(tx *db.Tx, c *Channel) error {
 func (s *Service) check(c Channel, code string, now time.Time) error {
 	switch {
 	case c.Nonce == "" || now.After(c.Expires):
-		return invalid("ActivationCode", "no activation code is valid for this channel; send a new one")
+		return Invalid("ActivationCode", "no activation code is valid for this channel; send a new one")
 	case c.Tries >= mostTries:
-		return invalid("ActivationCode", "too many wrong activation codes; send a new one")
+		return Invalid("ActivationCode", "too many wrong activation codes; send a new one")
 	case !hmac.Equal([]byte(s.code(c)), []byte(code)):
-		return invalid("ActivationCode", "the activation code is wrong")
+		return Invalid("ActivationCode", "the activation code is wrong")
 	}
 	return nil
 }

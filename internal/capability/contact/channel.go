@@ -28,7 +28,7 @@ func (s *Service) CreateContactChannel(ctx context.Context, in *contacts.CreateC
 			return err
 		}
 		if owner.Type != contacts.ContactTypePersonal {
-			return invalid("ContactId", "only a PERSONAL contact has channels")
+			return Invalid("ContactId", "only a PERSONAL contact has channels")
 		}
 		c := Channel{
 			Scope: owner.Scope, ID: uuid.NewString(), Alias: owner.Alias, Type: in.Type, Name: *in.Name,
@@ -81,12 +81,12 @@ func validateAddress(t contacts.ChannelType, address string) error {
 	if t == contacts.ChannelTypeEmail {
 		a, err := mail.ParseAddress(address)
 		if err != nil || a.Address != address || !strings.Contains(address, "@") {
-			return invalid("DeliveryAddress", "the address of an EMAIL channel is a plain e-mail address")
+			return Invalid("DeliveryAddress", "the address of an EMAIL channel is a plain e-mail address")
 		}
 		return nil
 	}
 	if !phone.MatchString(address) {
-		return invalid("DeliveryAddress", "the address of an SMS or VOICE channel is a phone number in the form +14155550100")
+		return Invalid("DeliveryAddress", "the address of an SMS or VOICE channel is a phone number in the form +14155550100")
 	}
 	return nil
 }

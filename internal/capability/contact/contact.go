@@ -152,7 +152,7 @@ func pageStart(token *string) (after string, err error) {
 		return "", nil
 	}
 	if err := page.Parse(*token, &after); err != nil {
-		return "", invalid("NextToken", "the pagination token is not valid")
+		return "", Invalid("NextToken", "the pagination token is not valid")
 	}
 	return after, nil
 }
@@ -161,14 +161,14 @@ func pageStart(token *string) (after string, err error) {
 // and whose they are, and that a stage without targets has a duration.
 func (s *Service) validatePlan(tx *db.Tx, c Contact) error {
 	if c.Type == contacts.ContactTypeOncallSchedule {
-		return invalid("Type", "contacts of type ONCALL_SCHEDULE are not implemented yet")
+		return Invalid("Type", "contacts of type ONCALL_SCHEDULE are not implemented yet")
 	}
 	if len(c.Plan.RotationIds) > 0 {
-		return invalid("Plan", "only a contact of type ONCALL_SCHEDULE has rotations")
+		return Invalid("Plan", "only a contact of type ONCALL_SCHEDULE has rotations")
 	}
 	for i, stage := range c.Plan.Stages {
 		if len(stage.Targets) == 0 && *stage.DurationInMinutes == 0 {
-			return invalid("Plan", "stage %d has neither a target nor a duration", i)
+			return Invalid("Plan", "stage %d has neither a target nor a duration", i)
 		}
 		for _, t := range stage.Targets {
 			if err := s.validateTarget(tx, c, t); err != nil {
@@ -182,7 +182,7 @@ func (s *Service) validatePlan(tx *db.Tx, c Contact) error {
 func (s *Service) validateTarget(tx *db.Tx, c Contact, t contacts.Target) error {
 	switch {
 	case (t.ChannelTargetInfo == nil) == (t.ContactTargetInfo == nil):
-		return invalid("Plan", "a target is either a channel or a contact")
+		return Invalid("Plan", "a target is either a channel or a contact")
 	case c.Type == contacts.ContactTypePersonal:
 		return s.validateChannelTarget(tx, c, t.ChannelTargetInfo)
 	default:
@@ -192,25 +192,25 @@ func (s *Service) validateTarget(tx *db.Tx, c Contact, t contacts.Target) error 
 
 func (s *Service) validateChannelTarget(tx *db.Tx, c Contact, t *contacts.ChannelTargetInfo) error {
 	if t == nil {
-		return invalid("Plan", "the targets of a PERSONAL contact are its channels")
+		return Invalid("Plan", "the targets of a PERSONAL contact are its channels")
 	}
 	ch, ok, err := s.FindChannel(tx, *t.ContactChannelId)
 	if err == nil && (!ok || ch.ContactARN() != c.ARN()) {
-		err = invalid("Plan", "%s is not a channel of this contact", *t.ContactChannelId)
+		err = Invalid("Plan", "%s is not a channel of this contact", *t.ContactChannelId)
 	}
 	return err
 }
 
 func (s *Service) validateContactTarget(tx *db.Tx, t *contacts.ContactTargetInfo) error {
 	if t == nil {
-		return invalid("Plan", "the targets of an ESCALATION contact are contacts")
+		return Invalid("Plan", "the targets of an ESCALATION contact are contacts")
 	}
 	if t.ContactId == nil {
-		return invalid("Plan", "a contact target needs a ContactId")
+		return Invalid("Plan", "a contact target needs a ContactId")
 	}
 	p, ok, err := s.Find(tx, *t.ContactId)
 	if err == nil && (!ok || p.Type == contacts.ContactTypeEscalation || p.Scope != tx.Scope) {
-		err = invalid("Plan", "%s is not a PERSONAL contact or an on-call schedule of this region", *t.ContactId)
+		err = Invalid("Plan", "%s is not a PERSONAL contact or an on-call schedule of this region", *t.ContactId)
 	}
 	return err
 }

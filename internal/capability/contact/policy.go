@@ -14,7 +14,7 @@ import (
 func (s *Service) PutContactPolicy(ctx context.Context, in *contacts.PutContactPolicyInput) (*contacts.PutContactPolicyOutput, error) {
 	var doc map[string]any
 	if json.Unmarshal([]byte(*in.Policy), &doc) != nil {
-		return nil, invalid("Policy", "the policy is not a JSON object")
+		return nil, Invalid("Policy", "the policy is not a JSON object")
 	}
 	out := &contacts.PutContactPolicyOutput{}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {

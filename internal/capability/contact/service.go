@@ -128,8 +128,8 @@ func notFound(kind, id string) error {
 	return &contacts.ResourceNotFoundException{Message: "The resource " + id + " was not found", ResourceId: &id, ResourceType: &kind}
 }
 
-// invalid is the ValidationException of one field.
-func invalid(field, format string, args ...any) error {
+// Invalid is the ValidationException of one field.
+func Invalid(field, format string, args ...any) error {
 	text := fmt.Sprintf(format, args...)
 	return &contacts.ValidationException{
 		Message: "Invalid value provided - " + text,

@@ -261,3 +261,76 @@ func TestObject(t *testing.T) {
 		}
 	}
 }
+
+// A source that is down is tried again; what it said stays in the hub.
+func TestAttachmentsAreTriedAgain(t *testing.T) {
+	each(t, func(t *testing.T, s *Service) {
+		file := from(ssm.AttachmentsSourceKeyS3FileUrl, "s3://files/down")
+		file.Name = new("tool.zip")
+		if err := createPackage(s, "Tool", packageOf("1", sumOf("archive")), file); err != nil {
+			t.Fatal(err)
+		}
+		for try := range fetchTries {
+			got := settled(t, s, "Tool", "1")
+			if want := try == fetchTries-1; (got.Status == ssm.DocumentStatusFailed) != want {
+				t.Fatalf("try %d: %s", try, got.Status)
+			}
+			again(t, s, "Tool")
+		}
+		got := settled(t, s, "Tool", "1")
+		if strings.Contains(*got.StatusInformation, "secret") {
+			t.Error(*got.StatusInformation)
+		}
+		// The same content again, now that the source is there.
+		_, err := s.UpdateDocument(inScope(), &ssm.UpdateDocumentInput{
+			Name: new("Tool"), DocumentVersion: new("$LATEST"), Content: new(packageOf("1", sumOf("archive"))),
+		})
+		wantCode(t, err, "InvalidDocumentOperation", "Name the attachments again")
+		_, err = s.UpdateDocument(inScope(), &ssm.UpdateDocumentInput{
+			Name: new("Tool"), DocumentVersion: new("$LATEST"), Content: new(packageOf("1", sumOf("archive"))),
+			Attachments: []ssm.AttachmentsSource{from(ssm.AttachmentsSourceKeyS3FileUrl, "s3://files/tool.zip")},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := settled(t, s, "Tool", "2"); got.Status != ssm.DocumentStatusActive {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// again makes the next try of a fetch due.
+func again(t *testing.T, s *Service, name string) {
+	t.Helper()
+	err := s.DB.Update(inScope(), func(tx *db.Tx) error {
+		_, v, err := find(tx, name, "1", "")
+		if err == nil {
+			_, err = s.Tasks.Reschedule(tx, fetchTask, v.Fetch, tx.Now)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A document that is deleted while its attachments are on the way leaves nothing.
+func TestAttachmentsOfADeletedDocument(t *testing.T) {
+	each(t, func(t *testing.T, s *Service) {
+		s.Object = func(ctx context.Context, bucket, key string) (io.ReadCloser, error) {
+			if _, err := s.DeleteDocument(inScope(), &ssm.DeleteDocumentInput{Name: new("Tool")}); err != nil {
+				return nil, err
+			}
+			return objects(ctx, bucket, key)
+		}
+		if err := createPackage(s, "Tool", packageOf("1", sumOf("archive")), from(ssm.AttachmentsSourceKeyS3FileUrl, "s3://files/tool.zip")); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Tasks.RunDue(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if left, err := s.Blobs.List(t.Context(), "documents/", "", 10); err != nil || len(left) > 0 {
+			t.Errorf("left %v %v", left, err)
+		}
+	})
+}

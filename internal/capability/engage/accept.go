@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/contacts"
+	"github.com/watchbill/watchbill/internal/capability/contact"
 	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
@@ -33,7 +34,7 @@ func (s *Service) AcceptPage(ctx context.Context, in *contacts.AcceptPageInput) 
 			return err
 		}
 		if in.AcceptCodeValidation != contacts.AcceptCodeValidationIgnore && !hmac.Equal([]byte(s.acceptCode(p)), []byte(*in.AcceptCode)) {
-			return invalid("AcceptCode", "the accept code is wrong")
+			return contact.Invalid("AcceptCode", "the accept code is wrong")
 		}
 		// AWS puts the code here; it accepts the page until it is read, so it is kept out.
 		a := acceptance{Info: "accepted with the code", Channel: p.Channel, Note: ptr.Value(in.Note)}

@@ -142,6 +142,6 @@ func (s *Service) DescribeEngagement(ctx context.Context, in *contacts.DescribeE
 	return &contacts.DescribeEngagementOutput{
 		ContactArn: new(e.contact()), EngagementArn: new(e.ARN()), IncidentId: ptr.OrNil(e.Incident), Sender: &e.Sender,
 		Subject: &e.Subject, Content: &e.Content, PublicSubject: ptr.OrNil(e.PublicSubject), PublicContent: ptr.OrNil(e.PublicContent),
-		StartTime: moment(e.Started), StopTime: moment(e.Stopped),
+		StartTime: ptr.Moment(e.Started), StopTime: ptr.Moment(e.Stopped),
 	}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/contacts"
+	"github.com/watchbill/watchbill/internal/capability/contact"
 	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
@@ -20,16 +21,9 @@ type position struct {
 	ID string `json:"id"`
 }
 
-func limit(asked *int32) int {
-	if asked == nil || *asked <= 0 || *asked > mostRows {
-		return mostRows
-	}
-	return int(*asked)
-}
-
 func start(token *string, p any) error {
 	if page.Parse(ptr.Value(token), p) != nil {
-		return invalid("NextToken", "the pagination token is not valid")
+		return contact.Invalid("NextToken", "the pagination token is not valid")
 	}
 	return nil
 }
@@ -40,7 +34,7 @@ func (s *Service) ListEngagements(ctx context.Context, in *contacts.ListEngageme
 	if err := start(in.NextToken, &from); err != nil {
 		return nil, err
 	}
-	most := limit(in.MaxResults)
+	most := page.Limit(in.MaxResults, mostRows)
 	var rows []engagement
 	err := s.DB.View(ctx, func(tx *db.Tx) (err error) {
 		f := (&db.Filter{}).And("account = ?", tx.Scope.Account).And("region = ?", tx.Scope.Region)
@@ -70,7 +64,7 @@ func (s *Service) ListEngagements(ctx context.Context, in *contacts.ListEngageme
 		}
 		out.Engagements = append(out.Engagements, contacts.Engagement{
 			ContactArn: new(e.contact()), EngagementArn: new(e.ARN()), IncidentId: ptr.OrNil(e.Incident), Sender: &e.Sender,
-			StartTime: moment(e.Started), StopTime: moment(e.Stopped),
+			StartTime: ptr.Moment(e.Started), StopTime: ptr.Moment(e.Stopped),
 		})
 	}
 	return out, nil
@@ -103,7 +97,7 @@ func (s *Service) listPages(tx *db.Tx, column, value string, token *string, most
 		}
 		out = append(out, contacts.Page{
 			ContactArn: new(contactARN(p.Scope, p.Alias)), EngagementArn: new(e.ARN()), IncidentId: ptr.OrNil(e.Incident), PageArn: new(p.ARN()), Sender: &e.Sender,
-			SentTime: moment(p.Sent), DeliveryTime: moment(p.Delivered), ReadTime: moment(p.Read),
+			SentTime: ptr.Moment(p.Sent), DeliveryTime: ptr.Moment(p.Delivered), ReadTime: ptr.Moment(p.Read),
 		})
 	}
 	return out, next, nil
@@ -117,7 +111,7 @@ func (s *Service) ListPagesByEngagement(ctx context.Context, in *contacts.ListPa
 		if err != nil {
 			return err
 		}
-		out.Pages, out.NextToken, err = s.listPages(tx, "engagement", e.ID, in.NextToken, limit(in.MaxResults))
+		out.Pages, out.NextToken, err = s.listPages(tx, "engagement", e.ID, in.NextToken, page.Limit(in.MaxResults, mostRows))
 		return err
 	})
 	return out, err
@@ -134,7 +128,7 @@ func (s *Service) ListPagesByContact(ctx context.Context, in *contacts.ListPages
 		if !ok || c.Scope != tx.Scope {
 			return notFound("CONTACT", *in.ContactId)
 		}
-		out.Pages, out.NextToken, err = s.listPages(tx, "alias", c.Alias, in.NextToken, limit(in.MaxResults))
+		out.Pages, out.NextToken, err = s.listPages(tx, "alias", c.Alias, in.NextToken, page.Limit(in.MaxResults, mostRows))
 		return err
 	})
 	return out, err
@@ -157,7 +151,7 @@ func (s *Service) DescribePage(ctx context.Context, in *contacts.DescribePageInp
 	return &contacts.DescribePageOutput{
 		ContactArn: new(contactARN(p.Scope, p.Alias)), EngagementArn: new(e.ARN()), IncidentId: ptr.OrNil(e.Incident), PageArn: new(p.ARN()), Sender: &e.Sender,
 		Subject: &e.Subject, Content: &e.Content, PublicSubject: ptr.OrNil(e.PublicSubject), PublicContent: ptr.OrNil(e.PublicContent),
-		SentTime: moment(p.Sent), DeliveryTime: moment(p.Delivered), ReadTime: moment(p.Read),
+		SentTime: ptr.Moment(p.Sent), DeliveryTime: ptr.Moment(p.Delivered), ReadTime: ptr.Moment(p.Read),
 	}, nil
 }
 
@@ -168,7 +162,7 @@ func (s *Service) ListPageReceipts(ctx context.Context, in *contacts.ListPageRec
 	if err := start(in.NextToken, &from); err != nil {
 		return nil, err
 	}
-	most := limit(in.MaxResults)
+	most := page.Limit(in.MaxResults, mostRows)
 	out := &contacts.ListPageReceiptsOutput{Receipts: []contacts.Receipt{}}
 	err := s.DB.View(ctx, func(tx *db.Tx) error {
 		p, err := s.findPage(tx, *in.PageId, "")

@@ -1,7 +1,6 @@
 package engage
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -106,20 +105,4 @@ func (s *Service) findPage(tx *db.Tx, id, lock string) (pageRow, error) {
 
 func notFound(kind, id string) error {
 	return &contacts.ResourceNotFoundException{Message: "The resource " + id + " was not found", ResourceId: &id, ResourceType: &kind}
-}
-
-func invalid(field, format string, args ...any) error {
-	text := fmt.Sprintf(format, args...)
-	return &contacts.ValidationException{
-		Message: "Invalid value provided - " + text,
-		Reason:  contacts.ValidationExceptionReasonFieldValidationFailed,
-		Fields:  []contacts.ValidationExceptionField{{Name: &field, Message: &text}},
-	}
-}
-
-func moment(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }

@@ -222,7 +222,7 @@ func (s *Service) ListTimelineEvents(ctx context.Context, in *incidents.ListTime
 	if err := start(in.NextToken, &from); err != nil {
 		return nil, err
 	}
-	most, order, next := limit(in.MaxResults, 100), "desc", "<"
+	most, order, next := page.Limit(in.MaxResults, 100), "desc", "<"
 	if in.SortOrder == incidents.SortOrderAscending {
 		order, next = "asc", ">"
 	}

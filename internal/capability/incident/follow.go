@@ -11,6 +11,7 @@ import (
 	"github.com/watchbill/watchbill/internal/api/incidents"
 	"github.com/watchbill/watchbill/internal/capability/automation"
 	"github.com/watchbill/watchbill/internal/capability/engage"
+	"github.com/watchbill/watchbill/internal/lang/text"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/journal"
 )
@@ -109,7 +110,7 @@ func describe(row journal.Row) (data map[string]any, ref string, err error) {
 func runbookData(f automation.Fact, row journal.Row) map[string]any {
 	data := map[string]any{"ssmExecutionArn": row.Subject, "documentName": f.DocumentName, "documentVersion": f.DocumentVersion, "status": f.Status}
 	for k, v := range map[string]string{
-		"stepName": f.StepName, "stepStatus": f.StepStatus, "stepAction": f.StepAction, "message": clip(f.Message, 2000), "failureMessage": clip(f.FailureMessage, 2000), "approver": f.Approver,
+		"stepName": f.StepName, "stepStatus": f.StepStatus, "stepAction": f.StepAction, "message": text.Clip(f.Message, 2000), "failureMessage": text.Clip(f.FailureMessage, 2000), "approver": f.Approver,
 	} {
 		if v != "" {
 			data[k] = v

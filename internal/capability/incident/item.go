@@ -35,7 +35,7 @@ func (s *Service) ListRelatedItems(ctx context.Context, in *incidents.ListRelate
 	if err := start(in.NextToken, &after); err != nil {
 		return nil, err
 	}
-	most := limit(in.MaxResults, 100)
+	most := page.Limit(in.MaxResults, 100)
 	out := &incidents.ListRelatedItemsOutput{}
 	err := s.DB.View(ctx, func(tx *db.Tx) error {
 		rows, err := listItems(tx, *in.IncidentRecordArn, after, most+1)

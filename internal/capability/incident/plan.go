@@ -174,7 +174,7 @@ func (s *Service) ListResponsePlans(ctx context.Context, in *incidents.ListRespo
 	if err := start(in.NextToken, &after); err != nil {
 		return nil, err
 	}
-	most := limit(in.MaxResults, 100)
+	most := page.Limit(in.MaxResults, 100)
 	out := &incidents.ListResponsePlansOutput{ResponsePlanSummaries: []incidents.ResponsePlanSummary{}}
 	err := s.DB.View(ctx, func(tx *db.Tx) error {
 		rows, err := listPlans(tx, after, most+1)

@@ -37,7 +37,7 @@ func (s *Service) GetIncidentRecord(ctx context.Context, in *incidents.GetIncide
 	}
 	out := &incidents.IncidentRecord{
 		Arn: &r.ARN, Title: &r.Title, Summary: ptr.OrNil(r.Summary), Impact: new(int32(r.Impact)), Status: r.Status, DedupeString: &r.Dedupe,
-		CreationTime: &r.Created, ResolvedTime: moment(r.Resolved), LastModifiedBy: &r.ModifiedBy, LastModifiedTime: &r.Modified,
+		CreationTime: &r.Created, ResolvedTime: ptr.Moment(r.Resolved), LastModifiedBy: &r.ModifiedBy, LastModifiedTime: &r.Modified,
 		IncidentRecordSource: r.source(), ChatChannel: r.Spec.Chat, NotificationTargets: append([]incidents.NotificationTargetItem{}, r.Spec.Targets...),
 		AutomationExecutions: []incidents.AutomationExecution{},
 	}
@@ -155,7 +155,7 @@ func (s *Service) ListIncidentRecords(ctx context.Context, in *incidents.ListInc
 	if err := start(in.NextToken, &from); err != nil {
 		return nil, err
 	}
-	most := limit(in.MaxResults, 100)
+	most := page.Limit(in.MaxResults, 100)
 	var rows []record
 	err := s.DB.View(ctx, func(tx *db.Tx) error {
 		f := (&db.Filter{}).And("account = ?", tx.Scope.Account).And("region = ?", "")
@@ -180,7 +180,7 @@ func (s *Service) ListIncidentRecords(ctx context.Context, in *incidents.ListInc
 			break
 		}
 		out.IncidentRecordSummaries = append(out.IncidentRecordSummaries, incidents.IncidentRecordSummary{
-			Arn: &r.ARN, Title: &r.Title, Impact: new(int32(r.Impact)), Status: r.Status, CreationTime: &r.Created, ResolvedTime: moment(r.Resolved), IncidentRecordSource: r.source(),
+			Arn: &r.ARN, Title: &r.Title, Impact: new(int32(r.Impact)), Status: r.Status, CreationTime: &r.Created, ResolvedTime: ptr.Moment(r.Resolved), IncidentRecordSource: r.source(),
 		})
 	}
 	return out, nil

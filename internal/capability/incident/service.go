@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/watchbill/watchbill/internal/api/incidents"
 	"github.com/watchbill/watchbill/internal/capability/automation"
@@ -134,31 +133,9 @@ func within(tx *db.Tx, region string, f func() error) error {
 	return f()
 }
 
-func limit(asked *int32, most int) int {
-	if asked == nil || *asked <= 0 || int(*asked) > most {
-		return most
-	}
-	return int(*asked)
-}
-
 func start(token *string, position any) error {
 	if page.Parse(ptr.Value(token), position) != nil {
 		return invalid("The pagination token is not valid")
 	}
 	return nil
-}
-
-func moment(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
-}
-
-// clip cuts s to n characters.
-func clip(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n])
-	}
-	return s
 }

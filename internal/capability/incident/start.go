@@ -12,6 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/capability/engage"
 	"github.com/watchbill/watchbill/internal/capability/opsitem"
 	"github.com/watchbill/watchbill/internal/lang/ptr"
+	"github.com/watchbill/watchbill/internal/lang/text"
 	"github.com/watchbill/watchbill/internal/platform/arn"
 	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
@@ -134,7 +135,7 @@ func (s *Service) newRecord(tx *db.Tx, p plan, in Start) record {
 	t := p.Spec.Template
 	r := record{
 		ARN:   arn.Make("ssm-incidents", "", tx.Scope.Account, "incident-record/"+p.Name+"/"+uuid.NewString()),
-		Title: clip(in.Title, 200), Summary: ptr.Value(t.Summary), Impact: int64(in.Impact), Status: incidents.IncidentRecordStatusOpen,
+		Title: text.Clip(in.Title, 200), Summary: ptr.Value(t.Summary), Impact: int64(in.Impact), Status: incidents.IncidentRecordStatusOpen,
 		Dedupe: ptr.Value(t.DedupeString), Planned: ptr.Value(t.DedupeString) != "", Alarm: in.Alarm, Created: tx.Now, CreatedBy: actor(tx), Modified: tx.Now, ModifiedBy: actor(tx),
 		Source: in.Source, Resource: in.TriggerARN, Home: tx.Scope.Region, Spec: recordSpec{Chat: p.Spec.Chat, Targets: t.NotificationTargets},
 	}
@@ -241,7 +242,7 @@ func (r record) message() string {
 	if r.Summary != "" {
 		m += "\n" + r.Summary + "\n"
 	}
-	return clip(m+"\n"+r.ARN, 8192)
+	return text.Clip(m+"\n"+r.ARN, 8192)
 }
 
 // told says that an error is an answer of the API, not an outage.

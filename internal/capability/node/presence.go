@@ -84,8 +84,11 @@ func (s *Service) Connected(ctx context.Context, id, connection string) error {
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(`update node_node set online = 1, connection = $4, last_ping = $5 where account = $1 and region = $2 and id = $3`,
-			tx.Scope.Account, tx.Scope.Region, id, connection, db.Micros(tx.Now))
+		if err := s.moved(tx, id); err != nil {
+			return err
+		}
+		_, err = tx.Exec(`update node_node set online = 1, connection = $4, last_ping = $5, hub = $6 where account = $1 and region = $2 and id = $3`,
+			tx.Scope.Account, tx.Scope.Region, id, connection, db.Micros(tx.Now), s.Hub())
 		if err != nil {
 			return err
 		}
@@ -103,6 +106,15 @@ func (s *Service) Connected(ctx context.Context, id, connection string) error {
 		}
 		return s.record(tx, "node.channel.replaced", id, nil)
 	})
+}
+
+// moved tells the hub that had the node before.
+func (s *Service) moved(tx *db.Tx, id string) error {
+	before, err := s.HubOf(tx, id)
+	if err != nil || before == s.Hub() {
+		return err
+	}
+	return tx.Notify(Topic(tx.Scope, id))
 }
 
 // Released says that the hub gives the connection up because it stops: the

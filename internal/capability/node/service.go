@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"embed"
+	"sync/atomic"
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
@@ -49,11 +50,12 @@ type Service struct {
 	KeyAge time.Duration
 
 	made time.Time
+	hub  *atomic.Pointer[string]
 }
 
 // New completes a service and registers its tasks.
 func New(s Service) *Service {
-	s.made = time.Now()
+	s.made, s.hub = time.Now(), &atomic.Pointer[string]{}
 	out := &s
 	s.Tasks.Handle(presenceTask, out.sweep)
 	s.Tasks.Handle(revokeTask, out.revoke)

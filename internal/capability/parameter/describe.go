@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
 	"github.com/watchbill/watchbill/internal/wire/fault"
@@ -58,8 +59,8 @@ func scoped(tx *db.Tx) *db.Filter {
 
 func projectMetadata(scope db.Scope, v *version) ssm.ParameterMetadata {
 	return ssm.ParameterMetadata{
-		ARN: new(parameterARN(scope, v.name)), AllowedPattern: some(v.pattern), DataType: new(v.dataType), Description: some(v.description),
-		KeyId: some(v.keyID), LastModifiedDate: new(v.modified), LastModifiedUser: new(v.modifiedBy), Name: new(v.name),
+		ARN: new(parameterARN(scope, v.name)), AllowedPattern: ptr.OrNil(v.pattern), DataType: new(v.dataType), Description: ptr.OrNil(v.description),
+		KeyId: ptr.OrNil(v.keyID), LastModifiedDate: new(v.modified), LastModifiedUser: new(v.modifiedBy), Name: new(v.name),
 		Policies: projectPolicies(v.policies), Tier: v.tier, Type: v.typ, Version: new(v.number),
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/lang/ptr"
 	"github.com/watchbill/watchbill/internal/platform/audit"
 	"github.com/watchbill/watchbill/internal/platform/db"
 	"github.com/watchbill/watchbill/internal/platform/page"
@@ -73,7 +74,7 @@ func (s *Service) projectHistory(ctx context.Context, v *version, marks []labele
 	h := ssm.ParameterHistory{
 		DataType: new(v.dataType), Labels: []string{}, LastModifiedDate: new(v.modified), LastModifiedUser: new(v.modifiedBy),
 		Name: new(v.name), Policies: projectPolicies(v.policies), Tier: v.tier, Type: v.typ, Value: new(value), Version: new(v.number),
-		AllowedPattern: some(v.pattern), Description: some(v.description), KeyId: some(v.keyID),
+		AllowedPattern: ptr.OrNil(v.pattern), Description: ptr.OrNil(v.description), KeyId: ptr.OrNil(v.keyID),
 	}
 	for _, l := range marks {
 		if l.number == v.number {
@@ -81,14 +82,6 @@ func (s *Service) projectHistory(ctx context.Context, v *version, marks []labele
 		}
 	}
 	return h, err
-}
-
-// some is nil for "".
-func some(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }
 
 func limitOf(n *int32, otherwise int) int {

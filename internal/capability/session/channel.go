@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
 	"github.com/watchbill/watchbill/internal/platform/db"
@@ -134,25 +135,35 @@ func (s *Service) watchEnd(tx *db.Tx, r *row, e event) (err error) {
 		err = s.Tasks.Enqueue(tx, task.Spec{Kind: absenceTask, Key: r.ID, Due: tx.Now.Add(clientAway)})
 	case nodeCame:
 		_, err = s.Tasks.Cancel(tx, silenceTask, r.ID)
+		err = errors.Join(err, s.putPlace(tx, r.ID, nodeSide))
 	case clientCame:
 		_, err = s.Tasks.Cancel(tx, absenceTask, r.ID)
+		err = errors.Join(err, s.putPlace(tx, r.ID, clientSide))
 	}
 	return err
 }
 
-// NodeLeft says that the node's socket is over and no newer one took its place.
+// NodeLeft says that the node's socket is over and no newer one took its place
+// on this hub.
 func (s *Service) NodeLeft(ctx context.Context, id string) error {
 	return s.left(ctx, id, func(tx *db.Tx, r *row) error {
+		if away, err := s.elsewhere(tx, r.ID, nodeSide); err != nil || away {
+			return err
+		}
 		r.NodeAt = zeroTime
 		return s.move(tx, r, nodeLeft)
 	})
 }
 
-// ClientLeft says that a client's socket is over and no newer one took its place.
+// ClientLeft says that a client's socket is over and no newer one took its place
+// on this hub.
 func (s *Service) ClientLeft(ctx context.Context, id string, c Client) error {
 	return s.left(ctx, id, func(tx *db.Tx, r *row) error {
 		if c.PersonID != "" {
 			return s.personLeft(tx, r, c.PersonID)
+		}
+		if away, err := s.elsewhere(tx, r.ID, clientSide); err != nil || away {
+			return err
 		}
 		r.ClientAt = zeroTime
 		return s.move(tx, r, clientLeft)

@@ -27,8 +27,8 @@ const (
 	Locked          Cause = "Locked"
 	NodeEnded       Cause = "NodeEnded" // the shell, the command or the forwarding came to its end
 	NodeFailed      Cause = "NodeFailed"
-	NodeSilent      Cause = "NodeSilent" // the node never opened its end
-	NodeLost        Cause = "NodeLost"   // the node's end did not come back
+	NodeSilent      Cause = "NodeSilent"   // the node never opened its end
+	NodeLost        Cause = "NodeLost"     // the node's end did not come back
 	ClientAbsent    Cause = "ClientAbsent" // no client of the owner ever came
 	ClientLost      Cause = "ClientLost"   // the owner's client did not come back
 	RecordingFailed Cause = "RecordingFailed"
@@ -114,7 +114,7 @@ func (s *Service) ending(tx *db.Tx, r *row, e event) error {
 func (s *Service) finish(tx *db.Tx, r *row) error {
 	r.Ended = tx.Now
 	r.NodeAt, r.ClientAt = zeroTime, zeroTime
-	if err := dropNodeTokens(tx, r.ID); err != nil {
+	if err := errors.Join(dropNodeTokens(tx, r.ID), dropPlaces(tx, r.ID)); err != nil {
 		return err
 	}
 	if err := peopleLeft(tx, r.ID); err != nil {

@@ -29,10 +29,10 @@ const (
 	nodeAway = 30 * time.Second         // from the loss of the node's socket to the end
 
 	// Assumption: AWS says nothing of either; the stock plugin tries to resume for a few seconds.
-	clientWait = 2 * time.Minute // for the owner's client to come; its token is good for less
-	clientAway = 5 * time.Minute // from the loss of the owner's socket to the end
-	lostHub  = 4 * PulseEvery           // without a pulse the hub that held the sockets is gone
-	keepFor  = 365 * 24 * time.Hour     // ended sessions and their recordings
+	clientWait = 2 * time.Minute      // for the owner's client to come; its token is good for less
+	clientAway = 5 * time.Minute      // from the loss of the owner's socket to the end
+	lostHub    = 4 * PulseEvery       // without a pulse the hub that held the sockets is gone
+	keepFor    = 365 * 24 * time.Hour // ended sessions and their recordings
 )
 
 // Pulse is what the holder of a session's sockets says of it.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	nodes "github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/capability/session"
 	"github.com/watchbill/watchbill/internal/gateway/record"
 	"github.com/watchbill/watchbill/internal/platform/journal"
@@ -128,6 +129,8 @@ func (l *live) begin(ctx context.Context, s *session.Session) error {
 func (l *live) listen(ctx context.Context) {
 	news, stop := l.hub.Sessions.DB.Listen(session.Topic(l.session.Scope, l.id))
 	defer stop()
+	moves, stop := l.hub.Sessions.DB.Listen(nodes.Topic(l.session.Scope, l.session.Node))
+	defer stop()
 	t := time.NewTicker(pollEvery)
 	defer t.Stop()
 	for {
@@ -142,14 +145,33 @@ func (l *live) listen(ctx context.Context) {
 			l.hub.ended(l)
 			return
 		}
+		if l.moved(ctx) {
+			return
+		}
 		l.dismiss(ctx)
 		select {
 		case <-news:
+		case <-moves:
 		case <-t.C:
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// moved closes the links of a session whose ends meet at another hub by now; they
+// come back there.
+func (l *live) moved(ctx context.Context) bool {
+	here, err := l.hub.Sessions.Here(ctx, l.id)
+	if err != nil || here {
+		return false
+	}
+	l.log.Info("the session goes on at another hub")
+	l.hub.ended(l)
+	l.relay.Cut()
+	l.audience.cut()
+	l.close(true)
+	return true
 }
 
 // close keeps the rest. Interrupted: the hub stops, and the session goes on with

@@ -9,6 +9,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
+	"github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/capability/session"
 	"github.com/watchbill/watchbill/internal/gateway/record"
 	"github.com/watchbill/watchbill/internal/wire/mgs"
@@ -107,6 +108,8 @@ func (l *live) end(cause session.Cause, output string) {
 func (l *live) listen(ctx context.Context) {
 	news, stop := l.relay.Sessions.DB.Listen(session.Topic(l.session.Scope, l.id))
 	defer stop()
+	moves, stop := l.relay.Sessions.DB.Listen(node.Topic(l.session.Scope, l.session.Node))
+	defer stop()
 	t := time.NewTicker(pollEvery)
 	defer t.Stop()
 	for {
@@ -120,14 +123,32 @@ func (l *live) listen(ctx context.Context) {
 			l.relay.ended(l)
 			return
 		}
+		if l.moved(ctx) {
+			return
+		}
 		l.dismiss(ctx)
 		select {
 		case <-news:
+		case <-moves:
 		case <-t.C:
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// moved closes the sockets of a session whose ends meet at another hub by now;
+// they come back there.
+func (l *live) moved(ctx context.Context) bool {
+	here, err := l.relay.Sessions.Here(ctx, l.id)
+	if err != nil || here {
+		return false
+	}
+	l.log.Info("the session goes on at another hub")
+	l.relay.forget(l)
+	l.room.Cut()
+	l.close(true)
+	return true
 }
 
 // close keeps the rest of the recording. Interrupted: the hub stops, and the

@@ -160,6 +160,16 @@ func (h *Relay) ended(l *live) {
 	}
 }
 
+// forget makes place for the session to begin here anew, though somebody is there.
+func (h *Relay) forget(l *live) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l.over = true
+	if h.lives[l.id] == l {
+		delete(h.lives, l.id)
+	}
+}
+
 // Len is how many sessions have their sockets here.
 func (h *Relay) Len() int {
 	h.mu.Lock()

@@ -1,6 +1,8 @@
 // Package ptr goes between values and the pointers of optional members.
 package ptr
 
+import "time"
+
 // Value is what p points to, the zero value when p is nil.
 func Value[T any](p *T) T {
 	if p == nil {
@@ -15,4 +17,12 @@ func OrNil[T comparable](v T) *T {
 		return nil
 	}
 	return &v
+}
+
+// Moment points to t, nil when t is the zero time in whatever zone.
+func Moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }

@@ -18,3 +18,13 @@ func TestOrNil(t *testing.T) {
 		t.Error("wrong pointer")
 	}
 }
+
+func TestMoment(t *testing.T) {
+	now := time.Now()
+	if got := ptr.Moment(now); got == nil || *got != now {
+		t.Error(got)
+	}
+	if got := ptr.Moment(time.Time{}.In(time.FixedZone("X", 3600))); got != nil {
+		t.Error(got)
+	}
+}

@@ -29,7 +29,7 @@ func (session) Output([]byte) error                    { return nil }
 func (session) Input([]byte)                           {}
 func (session) Resize(uint16, uint16)                  {}
 func (session) Active(int, int)                        {}
-func (session) InputHeld() bool                        { return false }
+func (session) InputClosed() string                     { return "" }
 func (session) Left()                                  {}
 
 func certificate(b *testing.B) tls.Certificate {

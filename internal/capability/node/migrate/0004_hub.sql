@@ -1,0 +1,1 @@
+alter table node_node add column hub {text} not null default '';
