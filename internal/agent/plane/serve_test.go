@@ -35,7 +35,7 @@ func (open) Output([]byte) error                    { return nil }
 func (open) Input([]byte)                           {}
 func (open) Resize(uint16, uint16)                  {}
 func (open) Active(int, int)                        {}
-func (open) InputClosed() string { return "" }
+func (open) InputClosed() string                    { return "" }
 func (open) Left()                                  {}
 
 // serve gives the client's end of a session of a document.
