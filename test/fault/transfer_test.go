@@ -40,6 +40,7 @@ type world struct {
 	t                *testing.T
 	dir, bin         string // everybody's directory, and the program in it
 	node             string
+	pid              int // of the hub
 	toNode, toPerson *fault.Proxy
 }
 
@@ -58,6 +59,7 @@ func newWorld(t *testing.T, plan fault.Plan) *world {
 	if _, ok := <-hub.Ready; !ok {
 		t.Fatalf("the hub did not start: %s", log)
 	}
+	w.pid = hub.Pid()
 	w.Hub = hubtest.Attach(t, data, "", "https://"+address)
 	w.files()
 	w.startNode()
@@ -106,7 +108,12 @@ func (w *world) startNode() {
 	w.must(run.Start())
 	w.t.Cleanup(func() {
 		_ = run.Process.Signal(syscall.SIGTERM)
+		stop := time.AfterFunc(20*time.Second, func() {
+			w.t.Error("the node does not stop")
+			_ = run.Process.Signal(syscall.SIGQUIT) // and says where it is
+		})
 		_ = run.Wait()
+		stop.Stop()
 		if w.t.Failed() {
 			w.t.Logf("node:\n%s", log)
 		}

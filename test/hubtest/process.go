@@ -74,6 +74,9 @@ func StartProcess(t testing.TB, log *Log, bin string, args ...string) *Process {
 	return p
 }
 
+// Pid is the number of the process.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
+
 // Kill ends the process at once and waits for its end. Again is harmless.
 func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill()

@@ -71,9 +71,8 @@ func ended(err error) wire.Exit {
 	return wire.Exit{Code: 128 + int(status.Signal()), Signal: strings.ToUpper(status.Signal().String())}
 }
 
-// feed gives the client's frames to a process until it or the stream ends. A
-// stream that is lost hangs the process group up, and kills it later.
-func feed(st *wire.Stream, cmd *exec.Cmd, gone <-chan struct{}, take func(f *wire.Frame), fin func()) {
+// feed gives the client's frames to a process until it or the stream ends.
+func feed(st *wire.Stream, cmd *exec.Cmd, take func(f *wire.Frame), fin func()) {
 	for {
 		f, err := st.Next()
 		if errors.Is(err, io.EOF) {
@@ -81,7 +80,6 @@ func feed(st *wire.Stream, cmd *exec.Cmd, gone <-chan struct{}, take func(f *wir
 			return
 		}
 		if err != nil {
-			hangUp(cmd, gone)
 			return
 		}
 		switch f.Kind() {
@@ -96,7 +94,15 @@ func feed(st *wire.Stream, cmd *exec.Cmd, gone <-chan struct{}, take func(f *wir
 	}
 }
 
-func hangUp(cmd *exec.Cmd, gone <-chan struct{}) {
+// watch hangs the process group up when the stream is over before the process is
+// gone, and kills it later. It does not wait for the process to take input.
+func watch(st *wire.Stream, cmd *exec.Cmd, gone <-chan struct{}) {
+	st.Over()
+	select {
+	case <-gone:
+		return
+	default:
+	}
 	signalGroup(cmd, syscall.SIGHUP)
 	t := time.NewTimer(killing)
 	defer t.Stop()

@@ -145,22 +145,39 @@ func TestExec(t *testing.T) {
 	}
 }
 
-// A stream that is given up takes its process with it.
+// A stream that is given up takes its process with it, also when the input has
+// ended, or nobody takes it, and when the output waits for a reader.
 func TestResetEndsTheProcess(t *testing.T) {
 	t.Parallel()
-	mark := filepath.Join(t.TempDir(), "pid")
-	st, _, err := serve(t, command, map[string]string{"command": "echo $$ >" + mark + "; exec sleep 600"}).Open(t.Context(), plane.Open{Kind: plane.Exec})
-	if err != nil {
-		t.Fatal(err)
+	for name, c := range map[string]struct {
+		line string
+		act  func(st *plane.Stream) error
+	}{
+		"at once":         {"exec sleep 600", func(*plane.Stream) error { return nil }},
+		"no more input":   {"exec sleep 600", func(st *plane.Stream) error { return st.CloseWrite() }},
+		"input not taken": {"exec sleep 600", func(st *plane.Stream) error { _, err := st.Write(make([]byte, 200<<10)); return err }},
+		"output not read": {"exec yes", func(st *plane.Stream) error { return st.CloseWrite() }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			mark := filepath.Join(t.TempDir(), "pid")
+			st, _, err := serve(t, command, map[string]string{"command": "echo $$ >" + mark + "; " + c.line}).Open(t.Context(), plane.Open{Kind: plane.Exec})
+			if err == nil {
+				err = c.act(st)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			pid := 0
+			until(t, func() bool {
+				b, _ := os.ReadFile(mark)
+				pid, err = strconv.Atoi(strings.TrimSpace(string(b)))
+				return err == nil
+			})
+			st.Reset("given up")
+			until(t, func() bool { return !alive(pid) })
+		})
 	}
-	pid := 0
-	until(t, func() bool {
-		b, _ := os.ReadFile(mark)
-		pid, err = strconv.Atoi(strings.TrimSpace(string(b)))
-		return err == nil
-	})
-	st.Reset("given up")
-	until(t, func() bool { return !alive(pid) })
 }
 
 func alive(pid int) bool {

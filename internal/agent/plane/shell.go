@@ -47,7 +47,8 @@ func (s *session) shell(st *wire.Stream) {
 	if profile := s.profile(); profile != "" {
 		_, _ = tty.WriteString(profile + "\n")
 	}
-	go feed(st, cmd, gone, func(f *wire.Frame) {
+	go watch(st, cmd, gone)
+	go feed(st, cmd, func(f *wire.Frame) {
 		switch p := f.Payload(); {
 		case f.Kind() == wire.KindData:
 			_, _ = tty.Write(p)
@@ -96,7 +97,8 @@ func (s *session) exec(st *wire.Stream) {
 			pumped <- struct{}{}
 		}()
 	}
-	go feed(st, cmd, gone, func(f *wire.Frame) {
+	go watch(st, cmd, gone)
+	go feed(st, cmd, func(f *wire.Frame) {
 		if f.Kind() == wire.KindData {
 			_, _ = in.Write(f.Payload())
 		}

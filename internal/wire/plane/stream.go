@@ -334,6 +334,15 @@ func (s *Stream) Close() {
 	s.mu.Unlock()
 }
 
+// Over waits until the stream is over: finished, closed, reset or lost.
+func (s *Stream) Over() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.err == nil {
+		s.cond.Wait()
+	}
+}
+
 // Drained waits until the other end has consumed all that was sent.
 func (s *Stream) Drained() error {
 	s.mu.Lock()
