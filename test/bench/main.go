@@ -118,6 +118,8 @@ const notes = `
   the load average, and in p99 most of all: with more processes than cores, waiting for a core counts.
 - SQLite commits with synchronous=FULL: what was answered is on disk. Only claims and leases of tasks do not wait for the disk.
 - The PostgreSQL that ` + "`make bench`" + ` starts for itself runs with fsync=off, so its rows say nothing about disks.
+- Sessions go through the hub with TLS on both links, and what is typed and shown is recorded; OpenSSH goes straight to its server, with its
+  default ciphers. Both take turns in one run, and a copy counts from the start of the program to its end.
 - moto_server closes the connection after each answer, so its load opens one for each request; it checks no signature, no policy and
   keeps no journal.
 - An alarm counts as accepted when it was answered. The count afterwards is of a store whose hub was killed (SIGKILL), not of a machine

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
@@ -11,32 +14,41 @@ import (
 )
 
 const (
-	ownSessions   = 40
+	ownSessions   = 30 // a node has at most 32
 	stockSessions = 20
 )
 
-// benchSessions measures the memory that open sessions of shells cost the hub.
+// benchSessions measures the memory that open sessions of shells cost the hub, each
+// kind at a hub of its own.
 func benchSessions(ctx context.Context, dir string) ([]result, error) {
 	ctx, cancel := context.WithTimeout(ctx, sessionTime)
 	defer cancel()
-	w, stop, err := newWorld(ctx, dir)
-	defer stop()
-	if err != nil {
-		return nil, err
-	}
-	own, err := w.held(ctx, ownSessions, w.openOwn)
+	own, err := heldAt(ctx, filepath.Join(dir, "own"), ownSessions, (*world).openOwn)
 	if err != nil {
 		return nil, err
 	}
 	out := []result{{fmt.Sprintf("%d idle shells of our own data plane, resident memory of the hub", ownSessions), fmt.Sprintf("%.0f KB each", own), "-", "-", "-", true}}
 	if stockPlugin() == "" {
+		fmt.Fprintln(os.Stderr, "sessions: no session-manager-plugin, its row is missing")
 		return out, nil
 	}
-	stock, err := w.held(ctx, stockSessions, w.openStock)
+	stock, err := heldAt(ctx, filepath.Join(dir, "stock"), stockSessions, (*world).openStock)
 	if err != nil {
 		return nil, err
 	}
 	return append(out, result{fmt.Sprintf("%d idle shells of the stock plugin, resident memory of the hub", stockSessions), fmt.Sprintf("%.0f KB each", stock), "-", "-", "-", true}), nil
+}
+
+func heldAt(ctx context.Context, dir string, n int, open func(*world, context.Context) (func(), error)) (float64, error) {
+	if err := errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.Mkdir(dir, 0o755)); err != nil {
+		return 0, err
+	}
+	w, stop, err := newWorld(ctx, dir)
+	defer stop()
+	if err != nil {
+		return 0, err
+	}
+	return w.held(ctx, n, func(ctx context.Context) (func(), error) { return open(w, ctx) })
 }
 
 // held opens sessions one after another and gives what each adds, in KB. One goes
