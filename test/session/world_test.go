@@ -315,6 +315,19 @@ func (r *run) shown() string {
 	return strings.ReplaceAll(strings.ReplaceAll(r.text.String(), "\r", ""), "\x00", "")
 }
 
+// shows waits for a text on the terminal, for a while.
+func (r *run) shows(text string, patience time.Duration) bool {
+	late := time.After(patience)
+	for !strings.Contains(r.shown(), text) {
+		select {
+		case <-late:
+			return false
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return true
+}
+
 // expect waits for a text on the terminal.
 func (r *run) expect(text string) {
 	r.t.Helper()
