@@ -132,12 +132,21 @@ func (s *socket) writeAll(items []item) bool {
 		if err != nil {
 			return false
 		}
-		s.mu.Lock()
-		s.bytes -= len(i.raw)
-		s.mu.Unlock()
+		if s.written(len(i.raw)) {
+			s.drained()
+		}
 	}
 	s.drained()
 	return true
+}
+
+// written takes bytes off the backlog; true when it fell below maxQueue with them.
+func (s *socket) written(n int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.bytes
+	s.bytes -= n
+	return before >= maxQueue && s.bytes < maxQueue
 }
 
 func (s *socket) ping(text string) error {
