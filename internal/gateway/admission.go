@@ -12,7 +12,7 @@ import (
 // that serves all together serves none in time.
 const (
 	openAtOnce   = 128              // channels that are being opened
-	slowestOpen  = 100              // a second; the least that is assumed
+	slowestOpen  = 800              // a second; the least that is assumed
 	farthestSlot = 25 * time.Second // nodes are back within 30 s
 )
 
