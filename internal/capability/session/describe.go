@@ -40,19 +40,11 @@ func (s *Service) DescribeSessions(ctx context.Context, in *ssm.DescribeSessions
 		if err := filters(f, in.Filters); err != nil {
 			return err
 		}
-		if from.ID != "" {
-			f.And("(started < ? or started = ? and id < ?)", from.Started, from.Started, from.ID)
-		}
-		size := page.Limit(in.MaxResults, mostRows)
-		list, err := listRows(tx, f, size+1)
+		list, next, err := pageOf(tx, f, from, in.MaxResults)
 		if err != nil {
 			return err
 		}
-		if len(list) > size {
-			list = list[:size]
-			last := list[size-1]
-			out.NextToken = new(page.Token(cursor{db.Micros(last.Started), last.ID}))
-		}
+		out.NextToken = next
 		for i := range list {
 			out.Sessions = append(out.Sessions, list[i].project())
 		}
@@ -62,6 +54,20 @@ func (s *Service) DescribeSessions(ctx context.Context, in *ssm.DescribeSessions
 		return nil, err
 	}
 	return out, nil
+}
+
+// pageOf reads the rows behind a cursor, newest first, and the token of the next page.
+func pageOf(tx *db.Tx, f *db.Filter, from cursor, most *int32) ([]row, *string, error) {
+	if from.ID != "" {
+		f.And("(started < ? or started = ? and id < ?)", from.Started, from.Started, from.ID)
+	}
+	size := page.Limit(most, mostRows)
+	list, err := listRows(tx, f, size+1)
+	if err != nil || len(list) <= size {
+		return list, nil, err
+	}
+	last := list[size-1]
+	return list[:size], new(page.Token(cursor{db.Micros(last.Started), last.ID})), nil
 }
 
 // filters adds conditions; all must hold.

@@ -32,19 +32,11 @@ func (s *Service) ListSessionRecordings(ctx context.Context, in *watchbill.ListS
 				f.And(column+" = ?", *v)
 			}
 		}
-		if from.ID != "" {
-			f.And("(started < ? or started = ? and id < ?)", from.Started, from.Started, from.ID)
-		}
-		size := page.Limit(in.MaxResults, mostRows)
-		list, err := listRows(tx, f, size+1)
+		list, next, err := pageOf(tx, f, from, in.MaxResults)
 		if err != nil {
 			return err
 		}
-		if len(list) > size {
-			list = list[:size]
-			last := list[size-1]
-			out.NextToken = new(page.Token(cursor{db.Micros(last.Started), last.ID}))
-		}
+		out.NextToken = next
 		for i := range list {
 			out.Recordings = append(out.Recordings, *list[i].recorded())
 		}
