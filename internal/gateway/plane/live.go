@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
-	nodes "github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/capability/session"
 	"github.com/watchbill/watchbill/internal/gateway/record"
 	"github.com/watchbill/watchbill/internal/platform/journal"
@@ -18,7 +17,6 @@ import (
 
 const (
 	storeWait = 15 * time.Second // for what is kept about a session
-	pollEvery = 10 * time.Second // the net under the notification of an end
 )
 
 // live is a session with links here.
@@ -127,36 +125,20 @@ func (l *live) begin(ctx context.Context, s *session.Session) error {
 
 // listen waits for the end of the session, wherever it is decided.
 func (l *live) listen(ctx context.Context) {
-	news, stop := l.hub.Sessions.DB.Listen(session.Topic(l.session.Scope, l.id))
-	defer stop()
-	moves, stop := l.hub.Sessions.DB.Listen(nodes.Topic(l.session.Scope, l.session.Node))
-	defer stop()
-	t := time.NewTicker(pollEvery)
-	defer t.Stop()
-	for {
-		output, ended, err := l.hub.Sessions.Closing(ctx, l.id)
-		if err != nil && ctx.Err() == nil {
-			l.log.Error("the state of a session cannot be read", "error", err)
-		}
-		if err == nil && ended {
+	l.hub.Sessions.Watch(ctx, l.session, l.log, func(output string, ended bool) bool {
+		if ended {
 			l.relay.End(output)
 			l.audience.end(output)
 			l.close(false)
 			l.hub.ended(l)
-			return
+			return false
 		}
 		if l.moved(ctx) {
-			return
+			return false
 		}
 		l.dismiss(ctx)
-		select {
-		case <-news:
-		case <-moves:
-		case <-t.C:
-		case <-ctx.Done():
-			return
-		}
-	}
+		return true
+	})
 }
 
 // moved closes the links of a session whose ends meet at another hub by now; they

@@ -9,7 +9,6 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/watchbill/watchbill/internal/api/ssm"
-	"github.com/watchbill/watchbill/internal/capability/node"
 	"github.com/watchbill/watchbill/internal/capability/session"
 	"github.com/watchbill/watchbill/internal/gateway/record"
 	"github.com/watchbill/watchbill/internal/wire/mgs"
@@ -18,7 +17,6 @@ import (
 const (
 	lastWord  = 2 * time.Second  // from a node's Terminating to its agent_task_complete
 	closeTime = 15 * time.Second // for what is kept about an end
-	pollEvery = 10 * time.Second // the net under the notifications of an end
 )
 
 // live is a session whose sockets are here. It is the listener of its room.
@@ -106,35 +104,19 @@ func (l *live) end(cause session.Cause, output string) {
 
 // listen waits for the end of the session, wherever it is decided.
 func (l *live) listen(ctx context.Context) {
-	news, stop := l.relay.Sessions.DB.Listen(session.Topic(l.session.Scope, l.id))
-	defer stop()
-	moves, stop := l.relay.Sessions.DB.Listen(node.Topic(l.session.Scope, l.session.Node))
-	defer stop()
-	t := time.NewTicker(pollEvery)
-	defer t.Stop()
-	for {
-		output, ended, err := l.relay.Sessions.Closing(ctx, l.id)
-		if err != nil && ctx.Err() == nil {
-			l.log.Error("the state of a session cannot be read", "error", err)
-		}
-		if err == nil && ended {
+	l.relay.Sessions.Watch(ctx, l.session, l.log, func(output string, ended bool) bool {
+		if ended {
 			l.room.End(output)
 			l.close(false)
 			l.relay.ended(l)
-			return
+			return false
 		}
 		if l.moved(ctx) {
-			return
+			return false
 		}
 		l.dismiss(ctx)
-		select {
-		case <-news:
-		case <-moves:
-		case <-t.C:
-		case <-ctx.Done():
-			return
-		}
-	}
+		return true
+	})
 }
 
 // moved closes the sockets of a session whose ends meet at another hub by now;
